@@ -1,0 +1,27 @@
+import { defineConfig } from "vitest/config";
+
+// `unit` needs nothing but Node; `integration` needs a Docker engine and the Pulumi CLI.
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/integration/**"],
+          testTimeout: 20_000,
+        },
+      },
+      {
+        test: {
+          name: "integration",
+          include: ["test/integration/**/*.test.ts"],
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
+          // Deployments share one engine and two cores: one file after the other.
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
