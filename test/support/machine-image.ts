@@ -1,0 +1,79 @@
+import { createHash } from "node:crypto";
+import { execa } from "execa";
+
+/**
+ * What a machine has on it. Every kind also has sshd, sudo, curl and CA certificates.
+ *
+ * `plain` has no container runtime.
+ */
+export type MachineKind = "docker" | "plain";
+
+const commonPackages = ["ca-certificates", "curl", "openssh-server", "openssl", "sudo"];
+
+const packages: Record<MachineKind, readonly string[]> = {
+  docker: ["docker.io", "iptables"],
+  plain: ["busybox-static", "wget"],
+};
+
+/**
+ * The image of machines of `kind`: a Debian or Ubuntu root made by debootstrap from this machine's
+ * own package sources, since no image can be pulled in a closed network. Built once for one list
+ * of packages and recipe, then found by its tag.
+ *
+ * @throws if debootstrap is missing or fails
+ */
+export async function machineImage(kind: MachineKind): Promise<string> {
+  const wanted = [...commonPackages, ...packages[kind]].sort();
+  const hash = createHash("sha256").update(recipe).update(wanted.join()).digest("hex").slice(0, 12);
+  const tag = `private-registry-test/client-${kind}:${hash}`;
+
+  const found = await execa("docker", ["image", "inspect", tag], { reject: false });
+  if (found.exitCode === 0) {
+    return tag;
+  }
+  const debootstrap = await execa("sh", ["-c", "command -v debootstrap"], { reject: false });
+  if (debootstrap.exitCode !== 0) {
+    throw new Error(
+      "debootstrap: expected it on the PATH, to build the client machines' image; " +
+        "install it with: apt-get install -y debootstrap",
+    );
+  }
+  const began = Date.now();
+  process.stderr.write(`building the image of "${kind}" client machines: about a minute, once\n`);
+  const built = await execa("sh", ["-s", "--", tag, wanted.join(",")], {
+    input: recipe,
+    all: true,
+    reject: false,
+  });
+  if (built.exitCode !== 0) {
+    throw new Error(`building ${tag}: exit code ${built.exitCode ?? "none"}\n${built.all}`);
+  }
+  const seconds = Math.round((Date.now() - began) / 1000);
+  process.stderr.write(`built ${tag} in ${seconds} s\n`);
+  return tag;
+}
+
+/** $1 is the tag, $2 the packages with commas between them. */
+const recipe = `
+set -eu
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+
+# The first Debian or Ubuntu release that this machine itself installs from.
+release=$(apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(REPO_URI)' \\
+  'Created-By: Packages' 'Component: main' |
+  awk '($1 == "Debian" || $1 == "Ubuntu") && $2 !~ /-/ { print $2, $3; exit }')
+[ -n "$release" ] || { echo "no Debian or Ubuntu release in this machine's apt sources" >&2; exit 1; }
+suite=\${release% *} mirror=\${release#* }
+
+eval "$(apt-config shell http_proxy Acquire::http::Proxy https_proxy Acquire::https::Proxy)"
+[ -z "\${http_proxy:-}" ] || export http_proxy
+[ -z "\${https_proxy:-}" ] || export https_proxy
+debootstrap --variant=minbase --components=main,universe --include="$2" "$suite" "$root" "$mirror"
+
+# Each machine makes a host key of its own; the rest is only size.
+rm -f "$root"/etc/ssh/ssh_host_*
+rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/* \\
+  "$root"/usr/share/doc/* "$root"/usr/share/man/* "$root"/usr/share/locale/*
+tar -C "$root" -c . | docker import - "$1"
+`;

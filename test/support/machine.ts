@@ -1,0 +1,175 @@
+import { randomBytes } from "node:crypto";
+import { execa } from "execa";
+import { quote } from "../../components/render/shell";
+import { machineImage, type MachineKind } from "./machine-image";
+
+/** What to start. Everything has a default: a machine with Docker that root logs in to by key. */
+export interface MachineOptions {
+  /** @default "docker" - with its dockerd running */
+  kind?: MachineKind;
+  /**
+   * A Docker network that the machine is in.
+   *
+   * @default - Docker's default bridge
+   */
+  network?: string;
+  /**
+   * Who logs in over SSH. Any other than `root` is made, with sudo as `sudo` says.
+   *
+   * @default "root"
+   */
+  user?: string;
+  /**
+   * What the user may do with sudo: everything, everything with the password {@link userPassword},
+   * or nothing.
+   *
+   * @default "passwordless"
+   */
+  sudo?: "passwordless" | "password" | "none";
+  /** More arguments for `docker run`, such as `--add-host`. */
+  runArguments?: readonly string[];
+}
+
+/** The password of a machine's user, for SSH and for sudo. */
+export const userPassword = "open sesame";
+
+export interface ExecOptions {
+  stdin?: string;
+  /** @default "root" */
+  user?: string;
+  /**
+   * Whether an exit code other than 0 is an error.
+   *
+   * @default true
+   */
+  reject?: boolean;
+}
+
+export interface ExecResult {
+  stdout: string;
+  stderr: string;
+  exitCode: number;
+}
+
+/** A running client machine: a container with sshd and, by kind, a container runtime of its own. */
+export interface Machine {
+  /** The container's name. */
+  readonly name: string;
+  /** The machine's IPv4 address in its network. */
+  readonly ip: string;
+  /** Who logs in. */
+  readonly user: string;
+  /** An OpenSSH private key that the user logs in with. */
+  readonly sshPrivateKey: string;
+  /** The public host key in authorized_keys form. */
+  readonly hostKey: string;
+  /** Runs a line of shell on the machine, without SSH. */
+  exec(command: string, options?: ExecOptions): Promise<ExecResult>;
+  /** Removes the machine and all that is on it; it may be called twice. */
+  stop(): Promise<void>;
+}
+
+/** Enough for a dockerd inside the container, where `--privileged` cannot be had. */
+const nestedDocker = [
+  ...["--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE"],
+  ...["--security-opt", "seccomp=unconfined", "--security-opt", "systempaths=unconfined"],
+  ...["--volume", "/var/lib/docker"],
+];
+
+/**
+ * Starts a machine and waits until its sshd, and its dockerd if it has one, answer.
+ *
+ * The caller stops it in a `finally` or an `afterAll`.
+ */
+export async function startMachine(options: MachineOptions = {}): Promise<Machine> {
+  const { kind = "docker", user = "root", sudo = "passwordless" } = options;
+  const image = await machineImage(kind);
+  const name = `private-registry-test-${randomBytes(4).toString("hex")}`;
+  await execa("docker", [
+    ...["run", "--detach", "--init", "--name", name, "--hostname", name],
+    ...["--label", "private-registry-test=machine"],
+    ...(options.network === undefined ? [] : ["--network", options.network]),
+    ...(kind === "docker" ? nestedDocker : []),
+    ...(options.runArguments ?? []),
+    ...[image, "sh", "-c", boot[kind]],
+  ]);
+
+  const exec = async (command: string, { stdin, user, reject = true }: ExecOptions = {}) => {
+    const result = await execa(
+      "docker",
+      ["exec", "--interactive", "--user", user ?? "root", name, "sh", "-c", command],
+      { input: stdin ?? "", reject: false, stripFinalNewline: false },
+    );
+    if (reject && result.exitCode !== 0) {
+      throw new Error(
+        `${name}: exit code ${result.exitCode ?? "none"} from: ${command}\n` +
+          result.stdout +
+          result.stderr,
+      );
+    }
+    return { stdout: result.stdout, stderr: result.stderr, exitCode: result.exitCode ?? -1 };
+  };
+  const stop = async () => {
+    await execa("docker", ["rm", "--force", "--volumes", name], { reject: false });
+  };
+
+  try {
+    await exec(waitUntilUp);
+    if (kind === "docker") {
+      await exec(waitForDocker);
+    }
+    if (user !== "root") {
+      await exec(makeUser(user, sudo));
+    }
+    const { stdout: sshPrivateKey } = await exec(authorizeNewKey, { user });
+    const { stdout: hostKey } = await exec("cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub");
+    const { stdout: ip } = await execa("docker", [
+      ...["inspect", "--format"],
+      ...["{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", name],
+    ]);
+    return { name, ip, user, sshPrivateKey, hostKey: hostKey.trim(), exec, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+const startSshd = `
+ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
+mkdir -p /run/sshd
+/usr/sbin/sshd -D -e 2>/var/log/sshd.log &
+`;
+
+const boot: Record<MachineKind, string> = {
+  docker: `${startSshd}dockerd >/var/log/dockerd.log 2>&1 & wait`,
+  plain: `${startSshd}wait`,
+};
+
+const waitUntilUp = `
+for i in $(seq 100); do
+  [ -s /run/sshd.pid ] && exit
+  sleep 0.1
+done
+echo 'sshd does not start:'; cat /var/log/sshd.log; exit 1`;
+
+const waitForDocker = `
+for i in $(seq 300); do
+  docker version >/dev/null 2>&1 && exit
+  sleep 0.1
+done
+echo 'dockerd does not start:'; tail -n 20 /var/log/dockerd.log; exit 1`;
+
+function makeUser(user: string, sudo: NonNullable<MachineOptions["sudo"]>): string {
+  const rule = { passwordless: "NOPASSWD: ALL", password: "ALL", none: undefined }[sudo];
+  return `set -e
+useradd --create-home --shell /bin/bash ${quote(user)}
+echo ${quote(`${user}:${userPassword}`)} | chpasswd
+${rule === undefined ? "" : `echo ${quote(`${user} ALL=(ALL) ${rule}`)} >/etc/sudoers.d/client`}`;
+}
+
+/** Prints the private key, and keeps none on the machine. */
+const authorizeNewKey = `set -e
+cd; umask 077; mkdir -p .ssh
+ssh-keygen -q -t ed25519 -N '' -C '' -f .ssh/new
+cat .ssh/new.pub >>.ssh/authorized_keys
+cat .ssh/new; rm .ssh/new .ssh/new.pub`;
