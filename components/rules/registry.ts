@@ -1,0 +1,419 @@
+/** The rules of every setting, in the order of the settings table. */
+import { z } from "zod";
+import { accessLevels } from "../credentials";
+import { runtimes } from "../client-trust";
+import type { PrivateRegistryArgs } from "../private-registry";
+import { keyAlgorithms } from "../tls-identity";
+import * as names from "./names";
+import {
+  certificateKey,
+  certificates,
+  namesOf,
+  ownCertificateTogether,
+  serverCertificate,
+  uncovered,
+} from "./own-certificate";
+import {
+  choice,
+  type Finding,
+  flag,
+  integer,
+  isMap,
+  list,
+  map,
+  object,
+  text,
+  textInput,
+} from "./schema";
+import { hostKey, isEncryptedKey, password, privateKey } from "./secrets";
+
+/** What `certificate` says when it says nothing; needed to compare what was set with it. */
+const certificateDefaults = { caValidityDays: 3650, validityDays: 365, renewalDays: 30 };
+
+/** Further away than any machine's life, and within what X.509 dates can say. */
+const maxCaDays = 36_500;
+
+const domains = list(
+  text({
+    expected:
+      "a DNS name in lower case, or an IP address, without scheme, port, path, wildcard or " +
+      "trailing dot",
+    example: "registry.example.com",
+    check: names.domain,
+  }),
+  {
+    expected: "a list of at least one DNS name or IP address",
+    example: { at: [0], value: "registry.example.com" },
+  },
+);
+
+const user = object(
+  {
+    password: textInput({
+      expected: "a password of 1 to 72 bytes (bcrypt reads no more), without control characters",
+      secret: true,
+      check: password,
+    }).optional(),
+    access: choice(accessLevels).optional(),
+  },
+  {
+    expected: "a map with password, access",
+    example: { at: ["access"], value: "push" },
+  },
+);
+
+const users = map(user, {
+  expected: "a map of users by name",
+  example: { at: ["alice", "access"], value: "push" },
+  whole: (value) =>
+    badNames(value, names.userName, {
+      expected:
+        "a user name of 1 to 64 letters, digits and . _ @ -, with a letter or digit in front",
+    }),
+});
+
+const certificate = object(
+  {
+    keyAlgorithm: choice(keyAlgorithms).optional(),
+    caValidityDays: integer(1, maxCaDays, { example: 3650, unit: "days" }).optional(),
+    // Clients of Apple refuse more: support.apple.com/102028.
+    validityDays: integer(1, 398, { example: 365, unit: "days" }).optional(),
+    renewalDays: integer(1, 397, { example: 30, unit: "days" }).optional(),
+  },
+  {
+    expected: "a map with keyAlgorithm, caValidityDays, validityDays, renewalDays",
+    example: { at: ["validityDays"], value: "365" },
+    whole: lifetimes,
+  },
+);
+
+const ownCertificate = object(
+  {
+    certificatePem: textInput({
+      expected: "a PEM certificate, followed by its intermediates if there are any",
+      file: "fullchain.pem",
+      shown: false,
+      check: serverCertificate,
+    }),
+    privateKeyPem: textInput({
+      expected: "an unencrypted private key in PEM",
+      file: "privkey.pem",
+      secret: true,
+      check: certificateKey,
+    }),
+    caPem: textInput({
+      expected: "the PEM certificate of a CA",
+      file: "ca.pem",
+      shown: false,
+      check: certificates,
+    }).optional(),
+  },
+  {
+    expected: "a map with certificatePem, privateKeyPem, caPem",
+    example: { at: ["certificatePem"], file: "fullchain.pem" },
+    whole: ownCertificateTogether,
+  },
+);
+
+const image = (example: string) =>
+  text({
+    expected:
+      "an image reference such as [host[:port]/]name[:tag][@digest], the name in lower case",
+    example,
+    check: names.imageReference,
+  }).optional();
+
+const images = object(
+  { registry: image("registry:3.1.2"), nginx: image("nginx:1.30") },
+  {
+    expected: "a map with registry, nginx",
+    example: { at: ["registry"], value: "registry:3.1.2" },
+  },
+);
+
+const ssh = {
+  host: textInput({
+    expected: "a host name or IP address",
+    example: "10.0.0.5",
+    check: names.sshHost,
+  }),
+  port: integer(1, 65535, { example: 22 }).optional(),
+  user: text({
+    expected: "a login name without spaces, colons and @",
+    example: "ops",
+    check: names.loginName,
+  }).optional(),
+  privateKey: textInput({
+    expected: "a private key, PEM or OpenSSH",
+    file: "~/.ssh/id_ed25519",
+    secret: true,
+    check: privateKey,
+  }).optional(),
+  privateKeyPassword: textInput({
+    expected: "the passphrase of privateKey",
+    secret: true,
+  }).optional(),
+  password: textInput({ expected: "the password of the user", secret: true }).optional(),
+  hostKey: textInput({
+    expected: "a public key as in authorized_keys (ssh-keyscan prints it after the host's name)",
+    example: "ssh-ed25519 AAAA...",
+    check: hostKey,
+  }).optional(),
+};
+
+const proxy = object(ssh, {
+  expected: `a map with ${Object.keys(ssh).join(", ")}`,
+  example: { at: ["host"], value: "bastion.example.com" },
+  whole: keyAndPassphrase,
+});
+
+const client = object(
+  {
+    ...ssh,
+    proxy: proxy.optional(),
+    sudo: flag(true).optional(),
+    runtimes: list(choice(runtimes), {
+      expected: `a list of ${runtimes.join(", ")}`,
+      example: { at: [0], value: runtimes[0] },
+    }).optional(),
+    systemTrust: flag(true).optional(),
+    hostsEntry: flag(true).optional(),
+  },
+  {
+    expected: "a map with host and other settings of one client",
+    example: { at: ["host"], value: "10.0.0.5" },
+    whole: (value) => [...keyAndPassphrase(value), ...repeated(value.runtimes, ["runtimes"])],
+  },
+);
+
+const clients = map(client, {
+  expected: "a map of clients by name",
+  example: { at: ["web1", "host"], value: "10.0.0.5" },
+  whole: (value) =>
+    badNames(value, names.clientName, {
+      expected:
+        "a client's name of 1 to 63 letters, digits and . _ -, with a letter or digit in front",
+    }),
+});
+
+/** A rule for every argument: one that is missing here, or too many, does not compile. */
+const shape = {
+  domains,
+  httpsPort: integer(1, 65535, { example: 5443 }).optional(),
+  bindAddress: text({
+    expected: "an IP address of the Docker host",
+    example: "0.0.0.0",
+    check: names.ipAddress,
+  }).optional(),
+  users: users.optional(),
+  anonymousPull: flag(true).optional(),
+  certificate: certificate.optional(),
+  ownCertificate: ownCertificate.optional(),
+  images: images.optional(),
+  dockerHost: text({
+    expected: "ssh://[user@]host[:port], unix:///path or tcp://host:port",
+    example: "ssh://ops@registry.example.com",
+    check: names.dockerHost,
+  }).optional(),
+  dataPath: text({
+    expected: "an absolute path on the Docker host, other than /",
+    example: "/srv/registry",
+    check: names.dataPath,
+  }).optional(),
+  keepData: flag(true).optional(),
+  registryAddress: textInput({
+    expected: "an IP address that clients can reach",
+    example: "10.0.0.5",
+    check: names.reachableAddress,
+  }).optional(),
+  clients: clients.optional(),
+} satisfies Record<keyof Required<PrivateRegistryArgs>, z.ZodType>;
+
+/** All rules of {@link PrivateRegistryArgs}. */
+export const registryRules = object(shape, {
+  expected: `a map with ${Object.keys(shape).join(", ")}`,
+  example: { at: ["domains", 0], value: "registry.example.com" },
+  whole: (args) => [
+    ...noDomains(args.domains),
+    ...repeated(args.domains, ["domains"]),
+    ...hubName(args),
+    ...nobody(args),
+    ...twoCertificates(args),
+    ...uncoveredDomains(args),
+    ...hostsWithoutAddress(args),
+  ],
+}) satisfies z.ZodType<PrivateRegistryArgs>;
+
+function badNames(
+  value: Readonly<Record<string, unknown>>,
+  pattern: RegExp,
+  { expected }: { expected: string },
+): Finding[] {
+  return Object.keys(value)
+    .filter((name) => !pattern.test(name))
+    .map((name) => ({ path: [name], expected, got: printableName(name), mend: "remove" as const }));
+}
+
+/** A name for a message; what follows a colon may be the password of an htpasswd line. */
+function printableName(name: string): string {
+  return name.includes(":") ? "one with a colon" : JSON.stringify(name.slice(0, 80));
+}
+
+function lifetimes(certificate: Readonly<Record<string, unknown>>): Finding[] {
+  const days = (key: keyof typeof certificateDefaults) =>
+    typeof certificate[key] === "number" ? certificate[key] : certificateDefaults[key];
+  const validity = days("validityDays");
+  const findings: Finding[] = [];
+  if (days("caValidityDays") <= validity) {
+    findings.push({
+      path: ["caValidityDays"],
+      expected: `more days than validityDays (${validity})`,
+      got: String(days("caValidityDays")),
+    });
+  }
+  if (days("renewalDays") >= validity) {
+    findings.push({
+      path: ["renewalDays"],
+      expected: `fewer days than validityDays (${validity})`,
+      got: String(days("renewalDays")),
+      instead: String(Math.max(1, Math.floor(validity / 12))),
+    });
+  }
+  return findings;
+}
+
+function keyAndPassphrase(connection: Readonly<Record<string, unknown>>): Finding[] {
+  const { privateKey: key, privateKeyPassword: passphrase } = connection;
+  if (key === undefined && passphrase !== undefined) {
+    return [
+      {
+        path: ["privateKey"],
+        expected: "the key that privateKeyPassword is for",
+        got: "nothing",
+      },
+    ];
+  }
+  if (typeof key === "string" && isEncryptedKey(key) && passphrase === undefined) {
+    return [
+      {
+        path: ["privateKeyPassword"],
+        expected: "the passphrase of privateKey, which is encrypted",
+        got: "nothing",
+      },
+    ];
+  }
+  return [];
+}
+
+function repeated(values: unknown, path: readonly string[]): Finding[] {
+  if (!Array.isArray(values)) {
+    return [];
+  }
+  return values.flatMap((value: unknown, index) =>
+    typeof value === "string" && values.indexOf(value) < index
+      ? [
+          {
+            path: [...path, index],
+            expected: "each one once",
+            got: JSON.stringify(value),
+            mend: "remove" as const,
+          },
+        ]
+      : [],
+  );
+}
+
+function noDomains(values: unknown): Finding[] {
+  const expected = "a list of at least one DNS name or IP address";
+  return Array.isArray(values) && values.length === 0
+    ? [{ path: ["domains"], expected, got: "an empty list" }]
+    : [];
+}
+
+/** Docker takes the first part of a name for a host only if it has a dot or colon, or is localhost. */
+function hubName({ domains, httpsPort }: Readonly<Record<string, unknown>>): Finding[] {
+  const first: unknown = Array.isArray(domains) ? domains[0] : undefined;
+  const portless = httpsPort === undefined || httpsPort === 443;
+  if (typeof first !== "string" || !portless || first === "localhost") {
+    return [];
+  }
+  if (!names.isDnsName(first) || first.includes(".")) {
+    return [];
+  }
+  return [
+    {
+      path: ["domains", 0],
+      expected:
+        `a name with a dot, or an httpsPort other than 443 (Docker looks for ${first}/app on ` +
+        "Docker Hub)",
+      got: JSON.stringify(first),
+      instead: `${first}.example.com`,
+    },
+  ];
+}
+
+function nobody({ users, anonymousPull }: Readonly<Record<string, unknown>>): Finding[] {
+  if (!isMap(users) || Object.keys(users).length > 0 || anonymousPull === true) {
+    return [];
+  }
+  return [
+    {
+      path: ["users"],
+      expected: "at least one user, or anonymousPull (nobody could log in)",
+      got: "no user",
+    },
+  ];
+}
+
+function twoCertificates(args: Readonly<Record<string, unknown>>): Finding[] {
+  const { certificate, ownCertificate } = args;
+  const isSet = isMap(certificate) && Object.keys(certificate).length > 0;
+  if (!isSet || ownCertificate === undefined) {
+    return [];
+  }
+  return [
+    {
+      path: ["certificate"],
+      expected: "nothing, because ownCertificate is set and no certificate is made",
+      got: "a map",
+      mend: "remove",
+    },
+  ];
+}
+
+function uncoveredDomains({
+  ownCertificate,
+  domains,
+}: Readonly<Record<string, unknown>>): Finding[] {
+  if (!isMap(ownCertificate) || !Array.isArray(domains)) {
+    return [];
+  }
+  const valid = domains.filter(
+    (domain): domain is string => typeof domain === "string" && names.domain(domain) === undefined,
+  );
+  const missing = uncovered(ownCertificate.certificatePem, valid);
+  if (missing.length === 0) {
+    return [];
+  }
+  return [
+    {
+      path: ["ownCertificate", "certificatePem"],
+      expected: `a certificate for every domain (${missing.join(", ")} missing)`,
+      got: namesOf(ownCertificate.certificatePem),
+    },
+  ];
+}
+
+function hostsWithoutAddress({ clients, registryAddress }: Readonly<Record<string, unknown>>) {
+  if (!isMap(clients) || registryAddress !== undefined) {
+    return [];
+  }
+  const asking = Object.entries(clients).filter(
+    ([, value]) => isMap(value) && value.hostsEntry === true,
+  );
+  return asking.map(([name]): Finding => ({
+    path: ["registryAddress"],
+    expected: `the IP address for the hosts entry of ${name}`,
+    got: "nothing",
+  }));
+}
