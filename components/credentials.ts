@@ -1,4 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
+import * as random from "@pulumi/random";
+import * as bcrypt from "bcryptjs";
+import { renderHtpasswd } from "./render/htpasswd";
 
 /** What a user may do: `pull` reads only, `push` also writes and deletes. */
 export const accessLevels = ["push", "pull"] as const;
@@ -15,4 +18,72 @@ export interface UserArgs {
   password?: pulumi.Input<string>;
   /** @default "push" */
   access?: Access;
+}
+
+export interface CredentialsArgs {
+  /** As in `PrivateRegistryArgs`. */
+  users: Record<string, UserArgs>;
+}
+
+/**
+ * The users' passwords, and the htpasswd files made of them. Hashes are stable: the salt of a
+ * generated password's is in the state with it, the salt of a given one's is kept beside it.
+ */
+export class Credentials extends pulumi.ComponentResource {
+  /** User name to password, secret. */
+  public readonly passwords: pulumi.Output<Record<string, string>>;
+  /** htpasswd file of all users, secret. */
+  public readonly users: pulumi.Output<string>;
+  /** htpasswd file of those who may push, secret. */
+  public readonly pushers: pulumi.Output<string>;
+
+  constructor(name: string, args: CredentialsArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("private-registry:index:Credentials", name, {}, opts);
+
+    const passwords: Record<string, pulumi.Output<string>> = {};
+    const hashes: Record<string, pulumi.Output<string>> = {};
+    for (const [user, { password }] of Object.entries(args.users)) {
+      if (password === undefined) {
+        const generated = new random.RandomPassword(
+          `${name}-password-${user}`,
+          { length: 32, special: false },
+          { parent: this },
+        );
+        passwords[user] = generated.result;
+        hashes[user] = generated.bcryptHash;
+      } else {
+        const salt = new random.RandomBytes(
+          `${name}-salt-${user}`,
+          { length: 16 },
+          { parent: this },
+        );
+        passwords[user] = pulumi.secret(password);
+        hashes[user] = pulumi
+          .all([passwords[user], salt.base64])
+          .apply(([plain, bytes]) => bcryptHash(plain, Buffer.from(bytes, "base64")));
+      }
+    }
+
+    this.passwords = pulumi.secret(pulumi.all(passwords));
+    this.users = pulumi.secret(pulumi.all(hashes).apply(renderHtpasswd));
+    this.pushers = pulumi.secret(
+      pulumi
+        .all(
+          Object.fromEntries(
+            Object.entries(hashes).filter(([user]) => args.users[user]?.access !== "pull"),
+          ),
+        )
+        .apply(renderHtpasswd),
+    );
+    this.registerOutputs({
+      passwords: this.passwords,
+      users: this.users,
+      pushers: this.pushers,
+    });
+  }
+}
+
+/** bcrypt at cost 10, as the generated passwords' hashes have, with a given salt of 16 bytes. */
+async function bcryptHash(password: string, salt: Buffer): Promise<string> {
+  return bcrypt.hash(password, `$2b$10$${bcrypt.encodeBase64(salt, salt.length)}`);
 }

@@ -1,8 +1,11 @@
+import { isIPv6 } from "node:net";
+import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { ClientArgs } from "./client-trust";
-import type { UserArgs } from "./credentials";
-import type { ImagesArgs } from "./registry-server";
-import type { CertificateArgs, OwnCertificateArgs } from "./tls-identity";
+import { type ClientArgs, ClientTrust, trustScript } from "./client-trust";
+import { Credentials, type UserArgs } from "./credentials";
+import { type ImagesArgs, RegistryServer } from "./registry-server";
+import { type CertificateArgs, type OwnCertificateArgs, TlsIdentity } from "./tls-identity";
+import { checkArgs } from "./validation";
 
 /** What a {@link PrivateRegistry} is made of. Only `domains` is required. */
 export interface PrivateRegistryArgs {
@@ -90,4 +93,137 @@ export interface PrivateRegistryArgs {
    * @example { web1: { host: "10.0.0.11", user: "ops", sudo: true } }
    */
   clients?: Record<string, ClientArgs>;
+}
+
+/**
+ * A private container registry that other machines trust: a CA and a server certificate, users, the
+ * registry behind nginx on a Docker host, and the client machines.
+ *
+ * @example The smallest one, with a user `admin` whose password is generated
+ * ```ts
+ * const hub = new PrivateRegistry("hub", { domains: ["registry.example.com"] });
+ * export const url = hub.registryUrl;
+ * ```
+ *
+ * @example With users, and a machine that can use it when `up` returns
+ * ```ts
+ * new PrivateRegistry("hub", {
+ *   domains: ["registry.example.com"],
+ *   registryAddress: "10.0.0.5",
+ *   users: { ci: {}, web: { access: "pull" } },
+ *   clients: { web1: { host: "10.0.0.11", hostKey: "ssh-ed25519 AAAAC3Nza…" } },
+ * });
+ * ```
+ */
+export class PrivateRegistry extends pulumi.ComponentResource {
+  /** `https://host[:port]`, of the first domain. */
+  public readonly registryUrl: pulumi.Output<string>;
+  /** `host[:port]`, the prefix of image names. */
+  public readonly registryHost: pulumi.Output<string>;
+  /** The CA that clients trust, PEM; undefined with an own certificate that came without one. */
+  public readonly caCertificate: pulumi.Output<string> | undefined;
+  /** SHA-256 of the CA certificate, as `openssl x509 -fingerprint -sha256` prints it. */
+  public readonly caFingerprint: pulumi.Output<string> | undefined;
+  /** User name to password, secret. */
+  public readonly passwords: pulumi.Output<Record<string, string>>;
+  /** What the first user types to log in; asks for the password. */
+  public readonly loginCommand: pulumi.Output<string>;
+  /** Client name to what was set up there, and how it was proved. */
+  public readonly clients: pulumi.Output<Record<string, string>>;
+  /** A script that does a client's set-up on a machine that cannot be reached over SSH. */
+  public readonly trustScript: pulumi.Output<string>;
+
+  /** @throws RunError with everything that is wrong with `args`, before any resource is made. */
+  constructor(name: string, args: PrivateRegistryArgs, opts?: pulumi.ComponentResourceOptions) {
+    checkArgs(name, args);
+    super("private-registry:index:PrivateRegistry", name, {}, opts);
+
+    const { domains, httpsPort = 443, users = { admin: {} } } = args;
+    const installation = `${pulumi.getProject()}-${pulumi.getStack()}-${name}`;
+    const child = { parent: this };
+
+    const identity = new TlsIdentity(
+      `${name}-tls`,
+      {
+        domains,
+        commonName: `${installation} CA`,
+        certificate: args.certificate,
+        ownCertificate: args.ownCertificate,
+      },
+      child,
+    );
+    const credentials = new Credentials(`${name}-credentials`, { users }, child);
+    const server = new RegistryServer(
+      `${name}-server`,
+      {
+        installation,
+        domains,
+        httpsPort,
+        bindAddress: args.bindAddress,
+        anonymousPull: args.anonymousPull,
+        images: args.images,
+        dockerHost: args.dockerHost,
+        dataPath: args.dataPath,
+        keepData: args.keepData,
+        certificatePem: identity.certificatePem,
+        privateKeyPem: identity.privateKeyPem,
+        users: credentials.users,
+        pushers: credentials.pushers,
+      },
+      {
+        ...child,
+        ...(args.dockerHost && {
+          provider: new docker.Provider(`${name}-engine`, { host: args.dockerHost }, child),
+        }),
+      },
+    );
+
+    const trust = {
+      installation,
+      hosts: domains,
+      httpsPort,
+      caPem: identity.caPem,
+      registryAddress: args.registryAddress,
+    };
+    const clients: Record<string, pulumi.Output<string>> = {};
+    for (const [client, clientArgs] of Object.entries(args.clients ?? {})) {
+      clients[client] = new ClientTrust(
+        `${name}-${client}`,
+        { ...clientArgs, ...trust },
+        { ...child, dependsOn: server },
+      ).report;
+    }
+
+    const host = registryHost(domains, httpsPort);
+    // Known once the registry serves: whoever waits for the URL can use it.
+    const ready = <T>(value: T) => server.ready.apply(() => value);
+    this.registryHost = ready(host);
+    this.registryUrl = ready(`https://${host}`);
+    this.caCertificate = identity.caPem;
+    this.caFingerprint = identity.caFingerprint;
+    this.passwords = credentials.passwords;
+    this.loginCommand = ready(loginCommand(host, Object.keys(users)));
+    this.clients = pulumi.all(clients);
+    this.trustScript = trustScript(trust);
+    this.registerOutputs({
+      registryUrl: this.registryUrl,
+      registryHost: this.registryHost,
+      caCertificate: this.caCertificate,
+      caFingerprint: this.caFingerprint,
+      passwords: this.passwords,
+      loginCommand: this.loginCommand,
+      clients: this.clients,
+      trustScript: this.trustScript,
+    });
+  }
+}
+
+/** The first domain as image names begin with it. */
+function registryHost([domain = ""]: string[], httpsPort: number): string {
+  const host = isIPv6(domain) ? `[${domain}]` : domain;
+  return httpsPort === 443 ? host : `${host}:${httpsPort}`;
+}
+
+function loginCommand(host: string, [user]: string[]): string {
+  return user === undefined ? `docker login ${host}` : `docker login ${host} --username ${user}`;
 }

@@ -1,7 +1,269 @@
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import * as random from "@pulumi/random";
+import { EngineCommand } from "./engine-command";
+import { managedPath, ManagedFiles } from "./managed-files";
+import {
+  applyScript,
+  awaitRegistryScript,
+  deleteDataScript,
+  nginxHealthCommand,
+  nginxTmpfsOptions,
+  preflightScript,
+  prepareDataScript,
+  registryHealthCommand,
+} from "./render/engine-scripts";
+import {
+  dataFolder,
+  filesFolder,
+  nginxFolder,
+  nginxPort,
+  socketFolder,
+  uid,
+} from "./render/layout";
+import { renderNginxConf } from "./render/nginx-conf";
+import { renderRegistryConfig } from "./render/registry-config";
+
 /** References by tag or digest. */
 export interface ImagesArgs {
   /** @default "registry:3.1.2" */
   registry?: string;
   /** @default "nginx:1.30" */
   nginx?: string;
+}
+
+export interface RegistryServerArgs {
+  /** Labels the containers and names what outlives them; unique on the Docker host. */
+  installation: string;
+  /** As in `PrivateRegistryArgs`, here and below. */
+  domains: string[];
+  httpsPort?: number | undefined;
+  bindAddress?: string | undefined;
+  anonymousPull?: boolean | undefined;
+  images?: ImagesArgs | undefined;
+  dockerHost?: string | undefined;
+  dataPath?: string | undefined;
+  keepData?: boolean | undefined;
+  /** The server certificate with its intermediates, PEM. */
+  certificatePem: pulumi.Input<string>;
+  privateKeyPem: pulumi.Input<string>;
+  /** htpasswd files with bcrypt hashes: everybody, and those who may push. */
+  users: pulumi.Input<string>;
+  pushers: pulumi.Input<string>;
+}
+
+/**
+ * The registry behind nginx. nginx has the one published port, TLS and the users. The registry has
+ * no network at all: it listens on a Unix socket in a volume that only nginx shares, so that no
+ * other process of the host can go round the users.
+ *
+ * Each registry container has a socket of its own. A new one is created beside the old one and must
+ * answer before nginx is switched over to it; then the old one finishes its requests and goes.
+ */
+export class RegistryServer extends pulumi.ComponentResource {
+  /** The nginx container, once it serves what was asked for. */
+  public readonly ready: pulumi.Output<string>;
+
+  constructor(name: string, args: RegistryServerArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("private-registry:index:RegistryServer", name, {}, opts);
+
+    const { dockerHost, installation } = args;
+    const images = { ...defaultImages, ...args.images };
+    const httpsPort = args.httpsPort ?? 443;
+    const bindAddress = args.bindAddress ?? "0.0.0.0";
+    const keepData = args.keepData ?? true;
+    const drainSeconds = 60;
+
+    const preflight = new EngineCommand(
+      `${name}-preflight`,
+      {
+        script: preflightScript,
+        environment: {
+          REGISTRY_IMAGE: images.registry,
+          NGINX_IMAGE: images.nginx,
+          BIND_ADDRESS: bindAddress,
+          HTTPS_PORT: String(httpsPort),
+          INSTALLATION: installation,
+        },
+        dockerHost,
+      },
+      { parent: this },
+    );
+    const child = { parent: this, dependsOn: preflight };
+
+    const registryImage = new docker.RemoteImage(
+      `${name}-registry-image`,
+      { name: images.registry, keepLocally: true },
+      child,
+    );
+    const nginxImage = new docker.RemoteImage(
+      `${name}-nginx-image`,
+      { name: images.nginx, keepLocally: true },
+      child,
+    );
+
+    const network = new docker.Network(`${name}-network`, {}, child);
+    const sockets = new docker.Volume(
+      `${name}-sockets`,
+      {
+        driver: "local",
+        driverOpts: { type: "tmpfs", device: "tmpfs", o: `mode=0700,uid=${uid},gid=${uid}` },
+      },
+      child,
+    );
+    const data =
+      args.dataPath ??
+      new docker.Volume(
+        `${name}-data`,
+        { name: `${installation}-data` },
+        // The name comes from the stack: renaming the stack must not lose the images.
+        { ...child, retainOnDelete: keepData, ignoreChanges: ["name"] },
+      ).name;
+    const ownData = new EngineCommand(
+      `${name}-own-data`,
+      {
+        script: prepareDataScript,
+        // A volume goes as a whole; a folder of the user's is emptied of what is the registry's.
+        ...(args.dataPath !== undefined && !keepData && { deleteScript: deleteDataScript }),
+        environment: { VOLUME: data, IMAGE: nginxImage.imageId },
+        dockerHost,
+      },
+      child,
+    );
+
+    const httpSecret = new random.RandomPassword(
+      `${name}-http-secret`,
+      { length: 48, special: false },
+      child,
+    );
+    const registryFiles = new ManagedFiles(
+      `${name}-registry`,
+      {
+        files: {
+          "config.yml": httpSecret.result.apply((secret) =>
+            renderRegistryConfig({ httpSecret: secret, drainSeconds }),
+          ),
+        },
+        image: nginxImage.imageId,
+        dockerHost,
+      },
+      child,
+    );
+    const registry = new docker.Container(
+      `${name}-registry`,
+      {
+        ...hardened(installation),
+        image: registryImage.imageId,
+        entrypoints: ["/bin/sh", "-c"],
+        command: [
+          pulumi.interpolate`export REGISTRY_HTTP_ADDR=${socketFolder}/$HOSTNAME.sock; exec registry serve ${managedPath(registryFiles.generation, "config.yml")}`,
+        ],
+        envs: ["OTEL_TRACES_EXPORTER=none"],
+        networkMode: "none",
+        volumes: [
+          { volumeName: registryFiles.volumeName, containerPath: filesFolder, readOnly: true },
+          {
+            ...(args.dataPath ? { hostPath: args.dataPath } : { volumeName: data }),
+            containerPath: dataFolder,
+          },
+          { volumeName: sockets.name, containerPath: socketFolder },
+        ],
+        ...memory(1024),
+        healthcheck: healthcheck(registryHealthCommand),
+        stopTimeout: drainSeconds + 5,
+        destroyGraceSeconds: drainSeconds + 5,
+      },
+      { parent: this, dependsOn: ownData, deleteBeforeReplace: false },
+    );
+    const registryAnswers = new EngineCommand(
+      `${name}-registry-answers`,
+      { script: awaitRegistryScript, environment: { REGISTRY: registry.id }, dockerHost },
+      { parent: this },
+    );
+
+    const registrySocket = pulumi
+      .all([registry.id, registryAnswers.id])
+      .apply(([id]) => `${socketFolder}/${id.slice(0, 12)}.sock`);
+    const nginxFiles = new ManagedFiles(
+      `${name}-nginx`,
+      {
+        files: {
+          "nginx.conf": registrySocket.apply((socket) =>
+            renderNginxConf({ registrySocket: socket, anonymousPull: args.anonymousPull ?? false }),
+          ),
+          "tls.crt": args.certificatePem,
+          "tls.key": args.privateKeyPem,
+          "users.htpasswd": args.users,
+          "pushers.htpasswd": args.pushers,
+        },
+        check: 'nginx -t -q -c "$PWD/nginx.conf"',
+        image: nginxImage.imageId,
+        dockerHost,
+      },
+      child,
+    );
+    const nginx = new docker.Container(
+      `${name}-nginx`,
+      {
+        ...hardened(installation),
+        image: nginxImage.imageId,
+        entrypoints: ["nginx"],
+        command: ["-c", managedPath("current", "nginx.conf"), "-g", "daemon off;"],
+        networksAdvanced: [{ name: network.name }],
+        ports: [{ internal: nginxPort, external: httpsPort, ip: bindAddress }],
+        volumes: [
+          { volumeName: nginxFiles.volumeName, containerPath: filesFolder, readOnly: true },
+          { volumeName: sockets.name, containerPath: socketFolder },
+        ],
+        tmpfs: { [nginxFolder]: nginxTmpfsOptions },
+        ...memory(512),
+        healthcheck: healthcheck(nginxHealthCommand),
+        stopSignal: "SIGQUIT",
+        stopTimeout: drainSeconds,
+        destroyGraceSeconds: drainSeconds,
+      },
+      { parent: this, dependsOn: nginxFiles },
+    );
+    const applied = new EngineCommand(
+      `${name}-apply`,
+      {
+        script: applyScript,
+        environment: {
+          NGINX: nginx.id,
+          GENERATION: nginxFiles.generation,
+          DOMAINS: args.domains.join(" "),
+        },
+        dockerHost,
+      },
+      { parent: this },
+    );
+
+    this.ready = pulumi.all([nginx.id, applied.id]).apply(([id]) => id);
+    this.registerOutputs({ ready: this.ready });
+  }
+}
+
+const defaultImages = { registry: "registry:3.1.2", nginx: "nginx:1.30" };
+
+/** What holds for both containers. */
+function hardened(installation: string) {
+  return {
+    user: `${uid}:${uid}`,
+    readOnly: true,
+    capabilities: { drops: ["ALL"] },
+    securityOpts: ["no-new-privileges:true"],
+    restart: "unless-stopped",
+    logDriver: "json-file",
+    logOpts: { "max-size": "10m", "max-file": "3" },
+    labels: [{ label: "private-registry", value: installation }],
+  };
+}
+
+/** A limit without swap: nginx's scratch space holds credentials, which must not reach a disk. */
+function memory(mebibytes: number) {
+  return { memory: mebibytes, memorySwap: mebibytes };
+}
+
+function healthcheck(command: string): docker.types.input.ContainerHealthcheck {
+  return { tests: ["CMD-SHELL", command], interval: "30s", timeout: "10s", retries: 3 };
 }

@@ -1,0 +1,87 @@
+import { createHash } from "node:crypto";
+import { buffer } from "node:stream/consumers";
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import * as tar from "tar-stream";
+import { EngineCommand } from "./engine-command";
+import { publishFilesScript } from "./render/engine-scripts";
+import { filesFolder, uid } from "./render/layout";
+
+export interface ManagedFilesArgs {
+  /** The files' contents by name. Owned by the containers' user, with mode 0400. */
+  files: Record<string, pulumi.Input<string>>;
+  /** An image with `sh`, `base64`, `tar` and what `check` needs. */
+  image: pulumi.Input<string>;
+  /**
+   * A shell command, run in the folder of the new files before they take effect; they don't if it
+   * fails.
+   *
+   * @default - no check
+   */
+  check?: string;
+  /** As in `PrivateRegistryArgs`. */
+  dockerHost?: string | undefined;
+}
+
+/**
+ * A volume with files that change in place. Every set of files is a folder of its own, a generation
+ * named after its contents, and the link `current` names the one in force: it changes for all files
+ * at once, containers that mount the volume see it at once, and none of them is replaced. The
+ * generation before stays, for those who still read it.
+ */
+export class ManagedFiles extends pulumi.ComponentResource {
+  public readonly volumeName: pulumi.Output<string>;
+  /** The generation in force, known once its files are in place. */
+  public readonly generation: pulumi.Output<string>;
+
+  constructor(name: string, args: ManagedFilesArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("private-registry:index:ManagedFiles", name, {}, opts);
+
+    const volume = new docker.Volume(`${name}-files`, {}, { parent: this });
+    const files = pulumi.all(args.files);
+    // A digest tells nothing of keys and salted hashes, which have entropy enough.
+    const generation = pulumi.unsecret(files.apply(digest));
+    const publish = new EngineCommand(
+      `${name}-publish`,
+      {
+        script: publishFilesScript,
+        environment: {
+          VOLUME: volume.name,
+          IMAGE: args.image,
+          GENERATION: generation,
+          CHECK: args.check ?? "",
+        },
+        stdin: pulumi.secret(files.apply(archive)),
+        dockerHost: args.dockerHost,
+      },
+      { parent: this },
+    );
+
+    this.volumeName = volume.name;
+    this.generation = pulumi.all([generation, publish.id]).apply(([published]) => published);
+    this.registerOutputs({ volumeName: this.volumeName, generation: this.generation });
+  }
+}
+
+/** Where a container that mounts the volume at {@link filesFolder} finds one generation's file. */
+export function managedPath(generation: pulumi.Input<string>, file: string): pulumi.Output<string> {
+  return pulumi.interpolate`${filesFolder}/${generation}/${file}`;
+}
+
+function digest(files: Readonly<Record<string, string>>): string {
+  const hash = createHash("sha256");
+  for (const [name, content] of Object.entries(files).sort()) {
+    hash.update(`${name}\0${Buffer.byteLength(content)}\0${content}`);
+  }
+  return hash.digest("hex").slice(0, 16);
+}
+
+/** The files as a tar in base64, the same bytes for the same files. */
+async function archive(files: Readonly<Record<string, string>>): Promise<string> {
+  const pack = tar.pack();
+  for (const [name, content] of Object.entries(files).sort()) {
+    pack.entry({ name, mode: 0o400, uid, gid: uid, mtime: new Date(0) }, content);
+  }
+  pack.finalize();
+  return (await buffer(pack)).toString("base64");
+}

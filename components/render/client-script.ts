@@ -1,0 +1,125 @@
+import { isIP } from "node:net";
+import { dockerFamily } from "./client/docker";
+import { hostsFile } from "./client/hosts";
+import { main } from "./client/main";
+import { manifest } from "./client/manifest";
+import { proof } from "./client/proof";
+import { join, quote } from "./shell";
+
+/** What one registry looks like from a client machine. */
+export interface ClientScriptValues {
+  /**
+   * The id of the registry's installation, of letters, digits, `.`, `_` and `-`. It marks what the
+   * script makes, so that registries of different names do not touch each other's.
+   *
+   * @example "private-registry-dev"
+   */
+  name: string;
+  /** The DNS names and IP addresses of the registry; the first one names the images. */
+  hosts: readonly string[];
+  /** The port that the registry is published on. */
+  httpsPort: number;
+  /**
+   * The CA to trust.
+   *
+   * @default - nothing is placed; the machine's own trust store is expected to know the issuer
+   */
+  caPem?: string | undefined;
+  /**
+   * The IP address that `/etc/hosts` gives the registry's DNS names.
+   *
+   * @default - no hosts entry
+   */
+  registryAddress?: string | undefined;
+  /**
+   * The runtimes to set up.
+   *
+   * @default - those that are found
+   */
+  runtimes?: readonly string[] | undefined;
+}
+
+/**
+ * A POSIX shell script that makes a machine trust the registry (`sh trust.sh`), or forget it again
+ * (`sh trust.sh remove`), as root.
+ *
+ * It changes only what it made itself, which it remembers in `/var/lib/private-registry/<name>`;
+ * running it again changes nothing. What it found, did and left alone, and how it proved the
+ * result, is its standard output, the same from run to run; problems go to standard error, with
+ * exit code 1.
+ *
+ * @throws if `name` is not fit for a file name
+ */
+export function renderClientScript(values: ClientScriptValues): string {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(values.name)) {
+    throw new Error(
+      `name: expected letters, digits, ".", "_" and "-", got ${JSON.stringify(values.name)}`,
+    );
+  }
+  return [
+    header(values),
+    settings(values),
+    manifest,
+    hostsFile,
+    dockerFamily,
+    proof,
+    main,
+    // Read to the last line before anything runs, so that a script cut short on its way does
+    // nothing; and no command can read on in the script, which may be standard input.
+    'main "$@" </dev/null\n',
+  ].join("\n");
+}
+
+function header({ name, hosts }: ClientScriptValues): string {
+  return `#!/bin/sh
+# Makes this machine trust the container registry ${hosts[0] ?? name}, or forget it again:
+#
+#   sudo sh trust.sh           set it up, or bring it up to date
+#   sudo sh trust.sh remove    take all of it away
+#
+# Made by Pulumi for the registry "${name}". It holds no secret.
+`;
+}
+
+function settings(values: ClientScriptValues): string {
+  const { name, hosts, httpsPort, caPem, registryAddress, runtimes } = values;
+  return `set -euf
+umask 022
+LC_ALL=C
+PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL PATH
+
+name=${quote(name)}
+# The registry's hosts, those of them that mean whichever machine asks, and the port.
+hosts=${quote(join(hosts))}
+own_hosts=${quote(join(hosts.filter(isLoopback)))}
+port=${httpsPort}
+# What image names may begin with; runtimes look a registry's CA up by exactly that.
+registries=${quote(hosts.flatMap((host) => imagePrefixes(host, httpsPort)).join(" "))}
+# The address that /etc/hosts gives these names; none if empty.
+address=${quote(registryAddress ?? "")}
+address_names=${quote(join(hosts.filter((host) => isIP(host) === 0 && !isLoopback(host))))}
+# The runtimes to set up; those that are found if empty.
+runtimes=${quote((runtimes ?? []).join(" "))}
+ca_pem=${quote(caPem?.trim() ?? "")}
+`;
+}
+
+/**
+ * `host` with and without the port, as it may stand before an image's name. Port 443 may be left
+ * out there, and then runtimes look for a folder without it.
+ */
+function imagePrefixes(host: string, port: number): string[] {
+  const bracketed = isIP(host) === 6 ? `[${host}]` : host;
+  return [...(port === 443 ? [bracketed] : []), `${bracketed}:${port}`];
+}
+
+/** Whether `host` means whichever machine asks, so that no other machine is reached by it. */
+function isLoopback(host: string): boolean {
+  return (
+    host === "localhost" ||
+    host.endsWith(".localhost") ||
+    host === "::1" ||
+    (isIP(host) === 4 && host.startsWith("127."))
+  );
+}

@@ -1,0 +1,143 @@
+/**
+ * Makes files and folders, and remembers them, so that a later run can take away exactly those.
+ *
+ * The manifest has one line for each: `folder PATH`, `file PATH`, `hosts PATH` (a block in it). A
+ * line is written before its thing is made: an interrupted run leaves nothing unknown.
+ */
+export const manifest = `# --- What this script made, and its manifest ---
+
+state=/var/lib/private-registry/$name
+newline='
+'
+# The manifests of earlier runs: this registry's, and all registries' on this machine.
+made=$newline
+made_by_any=$newline
+# The manifest of this run.
+wanted=$newline
+# The paths that this run changed.
+changed=$newline
+# A file that is being written.
+unfinished=
+
+say() {
+  printf '%s\\n' "$*"
+}
+
+complain() {
+  printf 'private-registry: %s\\n' "$*" >&2
+}
+
+fail() {
+  complain "$@"
+  exit 1
+}
+
+# "a, b, c"
+commas() {
+  list=
+  for item in "$@"; do
+    list="\${list:+$list, }$item"
+  done
+  printf '%s' "$list"
+}
+
+# LINES LINE: whether the one is among the others.
+includes() {
+  case $1 in
+    *"$newline$2$newline"*) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
+read_manifests() {
+  if [ -f "$state/manifest" ]; then
+    made=$newline$(cat "$state/manifest")$newline
+  fi
+  set +f
+  made_by_any=$newline$(cat /var/lib/private-registry/*/manifest 2>/dev/null || :)$newline
+  set -f
+}
+
+# KIND PATH: this run wants it, and may be about to make it.
+want() {
+  includes "$wanted" "$1 $2" && return
+  wanted="$wanted$1 $2$newline"
+  includes "$made" "$1 $2" || say "$1 $2" >>"$state/manifest"
+}
+
+# PATH: a folder, with those above it. One that another registry's script made is shared: whichever
+# is removed last takes it away.
+make_folder() {
+  [ -n "$1" ] || return 0
+  make_folder "\${1%/*}"
+  if [ ! -d "$1" ]; then
+    want folder "$1"
+    mkdir "$1"
+  elif includes "$made_by_any" "folder $1"; then
+    want folder "$1"
+  fi
+}
+
+# PATH TEXT: a file of this script's own. It is there in full or not at all.
+place() {
+  make_folder "\${1%/*}"
+  want file "$1"
+  if [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; then
+    return
+  fi
+  changed="$changed$1$newline"
+  unfinished=\${1%/*}/.private-registry-new
+  printf '%s\\n' "$2" >"$unfinished"
+  mv -f "$unfinished" "$1"
+  unfinished=
+}
+
+# FOLDER: the CA in a folder whose every *.crt is trusted. A ca.crt of somebody else stays as it is.
+place_ca() {
+  if [ -e "$1/ca.crt" ] && ! includes "$made" "file $1/ca.crt"; then
+    place "$1/$name.crt" "$ca_pem"
+  else
+    place "$1/ca.crt" "$ca_pem"
+  fi
+}
+
+# Takes away what earlier runs made and this one does not want, the newest first.
+forget_unwanted() {
+  newest_first=
+  IFS=$newline
+  for line in $made; do
+    includes "$wanted" "$line" || newest_first="$line$newline$newest_first"
+  done
+  for line in $newest_first; do
+    unset IFS
+    forget "\${line%% *}" "\${line#* }"
+  done
+  unset IFS
+}
+
+forget() {
+  case $1 in
+    file)
+      [ -e "$2" ] || return 0
+      rm -f "$2"
+      changed="$changed$2$newline"
+      ;;
+    folder)
+      # Not empty: somebody else uses it by now.
+      rmdir "$2" 2>/dev/null || :
+      ;;
+    hosts) write_hosts_block "$2" '' ;;
+  esac
+}
+
+write_manifest() {
+  if [ "$wanted" = "$made" ]; then
+    return
+  fi
+  text=\${wanted#"$newline"}
+  unfinished=$state/manifest.new
+  printf '%s' "$text" >"$unfinished"
+  mv -f "$unfinished" "$state/manifest"
+  unfinished=
+}
+`;

@@ -1,0 +1,246 @@
+import {
+  dataFolder,
+  filesFolder,
+  nginxFolder,
+  nginxPort,
+  registryDebugPort,
+  socketFolder,
+  uid,
+} from "./layout";
+import { join, quote } from "./shell";
+
+/**
+ * Scripts that Pulumi runs beside the Docker engine. They are fixed texts: what varies comes in the
+ * environment, so that an error shows which script failed and not all of it.
+ */
+
+/** A tmpfs for nginx's scratch space, as `docker run --tmpfs` takes it. */
+export const nginxTmpfsOptions = `mode=0700,uid=${uid},gid=${uid},size=64m`;
+
+/**
+ * Whether a deployment can work, before it touches anything: the engine answers, the images are
+ * there or can be pulled, the port is free. Reports all problems at once.
+ *
+ * Environment: `REGISTRY_IMAGE`, `NGINX_IMAGE`, `BIND_ADDRESS`, `HTTPS_PORT`, `INSTALLATION`.
+ */
+export const preflightScript = `set -eu
+failed=
+problem() {
+  printf '%s\\n' "$1" >&2
+  failed=1
+}
+if ! said=$(docker version --format '{{.Server.Version}}' 2>&1); then
+  problem "The Docker engine does not answer: $said"
+  problem 'Start it, or name another: pulumi config set private-registry:dockerHost ssh://user@host'
+  exit 1
+fi
+have_image() {
+  docker image inspect "$2" >/dev/null 2>&1 || said=$(docker pull --quiet "$2" 2>&1) && return
+  problem "images.$1: cannot get $2: $said"
+  problem "  Load it on the Docker host (docker load), or name another: pulumi config set --path private-registry:images.$1 <reference>"
+}
+have_image registry "$REGISTRY_IMAGE"
+have_image nginx "$NGINX_IMAGE"
+if [ -z "$failed" ] && [ -z "$(docker ps --quiet --filter "label=private-registry=$INSTALLATION" --filter "publish=$HTTPS_PORT")" ]; then
+  case $BIND_ADDRESS in
+    *:*) address="[$BIND_ADDRESS]:$HTTPS_PORT" ;;
+    *) address="$BIND_ADDRESS:$HTTPS_PORT" ;;
+  esac
+  if ! said=$(docker run --rm --publish "$address:1" --entrypoint true "$NGINX_IMAGE" 2>&1); then
+    problem "httpsPort: cannot publish $address on the Docker host: $(printf %s "$said" | head -n 1)"
+    problem '  Stop what uses it, or choose another port: pulumi config set private-registry:httpsPort 5444'
+  fi
+fi
+[ -z "$failed" ]
+`;
+
+/**
+ * Puts a set of files (a base64 tar on standard input) into a volume as a new generation, checks it
+ * and makes it the one in force by one rename, so that readers see the old set or the new one and
+ * never a mixture. A set that the check refuses is removed again, and nothing has changed.
+ *
+ * Environment: `GENERATION` (the folder's name), `CHECK` (a command run in the new folder, or
+ * empty).
+ */
+export const publishScript = `set -eu
+cd ${filesFolder}
+if [ ! -d "$GENERATION" ]; then
+  rm -rf .incoming
+  mkdir .incoming
+  base64 -d | tar -xpf - -C .incoming
+  if ! (cd .incoming && eval "$CHECK"); then
+    rm -rf .incoming
+    exit 1
+  fi
+  chown -R ${uid}:${uid} .incoming
+  chmod 0500 .incoming
+  mv .incoming "$GENERATION"
+fi
+previous=$(readlink current || true)
+ln -sfn "$GENERATION" .current
+mv -T .current current
+# What was in force until now stays for those who still read it.
+for old in *; do
+  case $old in
+    current | "$GENERATION" | "$previous") ;;
+    *) rm -rf "$old" ;;
+  esac
+done
+`;
+
+/**
+ * Runs the publishing inside a throw-away container, as the engine may be on another machine.
+ * Environment: `VOLUME`, `IMAGE`, and those of the script inside.
+ */
+export const publishFilesScript = throwAwayContainer({
+  // Extracting keeps owners and modes, which root without these cannot.
+  capabilities: ["CHOWN", "DAC_OVERRIDE", "FOWNER"],
+  volume: filesFolder,
+  environment: ["GENERATION", "CHECK"],
+  options: ["--interactive", "--tmpfs", `${nginxFolder}:${nginxTmpfsOptions}`],
+  script: publishScript,
+});
+
+/** What {@link prepareDataScript} runs inside the container. */
+export const ownDataScript = `# Docker gives an empty volume the owner of the image's folder: root.
+mkdir -p ${dataFolder}/docker
+[ "$(stat -c %u:%g ${dataFolder})" = ${uid}:${uid} ] || find ${dataFolder} -depth ! -user ${uid} -exec chown -h ${uid}:${uid} {} +
+`;
+
+/**
+ * Makes the registry's storage writable for the user that it runs as; the folder itself comes last,
+ * so that an interrupted run is taken up again. Environment: `VOLUME` (or a folder), `IMAGE`.
+ */
+export const prepareDataScript = throwAwayContainer({
+  capabilities: ["CHOWN", "DAC_OVERRIDE", "FOWNER"],
+  volume: dataFolder,
+  environment: [],
+  options: [],
+  script: ownDataScript,
+});
+
+/** Deletes all images, and nothing else in the folder. Environment: `VOLUME`, `IMAGE`. */
+export const deleteDataScript = throwAwayContainer({
+  capabilities: ["DAC_OVERRIDE"],
+  volume: dataFolder,
+  environment: [],
+  options: [],
+  script: `rm -rf ${dataFolder}/docker
+`,
+});
+
+/** Whether the registry serves; its health endpoint knows whether the storage works. */
+export const registryHealthCommand = `wget -q -O /dev/null http://127.0.0.1:${registryDebugPort}/debug/health && test -S ${socketFolder}/$HOSTNAME.sock`;
+
+/** Whether nginx serves. */
+export const nginxHealthCommand = `curl --fail --silent --output /dev/null --unix-socket ${nginxFolder}/auth.sock http://nginx/healthy`;
+
+/** What {@link applyScript} runs inside nginx's container. */
+export const reloadScript = `set -eu
+workers() {
+  for process in /proc/[0-9]*; do
+    case $(tr '\\0' ' ' 2>/dev/null <"$process/cmdline") in
+      *"worker process is shutting down"*) ;;
+      *"worker process"*) printf '%s ' "$process" ;;
+    esac
+  done
+}
+before=$(workers)
+kill -HUP 1
+# nginx is done when no worker of before takes connections; a refused config changes no worker.
+tries=0
+while :; do
+  now=$(workers)
+  left=
+  for worker in $before; do
+    case " $now" in *" $worker "*) left=1 ;; esac
+  done
+  [ -n "$now" ] && [ -z "$left" ] && break
+  tries=$((tries + 1))
+  if [ "$tries" -gt 300 ]; then
+    echo 'nginx did not take the new configuration; what it says:' >&2
+    nginx -t -c ${filesFolder}/current/nginx.conf >&2 || true
+    exit 1
+  fi
+  sleep 0.1
+done
+for domain in $DOMAINS; do
+  case $domain in *:*) host="[$domain]" ;; *) host=$domain ;; esac
+  if ! said=$(curl --silent --show-error --output /dev/null --write-out '%{http_code}' --max-time 10 \\
+    --cacert ${filesFolder}/current/tls.crt --connect-to "::127.0.0.1:${nginxPort}" "https://$host/v2/" 2>&1) ||
+    [ "$said" != 401 ]; then
+    echo "https://$host/v2/ should ask for credentials (401), but: $said" >&2
+    exit 1
+  fi
+done
+if ! said=$(curl --fail --silent --show-error --output /dev/null --max-time 10 \\
+  --unix-socket ${nginxFolder}/auth.sock http://registry/ready 2>&1); then
+  echo "The registry behind nginx does not answer: $said" >&2
+  exit 1
+fi
+`;
+
+/**
+ * Waits until the registry answers on its socket. Fails with its own words if it stops, and before
+ * anything sends requests to it. Environment: `REGISTRY` (a container).
+ */
+export const awaitRegistryScript = `set -eu
+${lastWords("REGISTRY")}
+limit_pids
+tries=0
+until docker exec "$REGISTRY" sh -c ${quote(registryHealthCommand)} >/dev/null 2>&1; do
+  tries=$((tries + 1))
+  if [ "$tries" -gt 150 ] || [ "$(docker inspect --format '{{.State.Running}} {{.RestartCount}}' "$REGISTRY")" != 'true 0' ]; then
+    last_words 'The registry does not start'
+  fi
+  sleep 0.2
+done
+`;
+
+/**
+ * Applies what was published, and returns when it is in force: nginx has replaced its workers, the
+ * port serves the certificate for every domain, and the registry behind it is well.
+ *
+ * Environment: `NGINX` (a container), `DOMAINS` (separated by spaces).
+ */
+export const applyScript = `set -eu
+${lastWords("NGINX")}
+limit_pids
+docker exec --env DOMAINS "$NGINX" sh -c ${quote(reloadScript)} || last_words 'nginx does not serve what was published'
+`;
+
+/** Shell functions about the container in a variable. */
+function lastWords(variable: string): string {
+  return `last_words() {
+  printf '%s; the last lines of its log:\\n' "$1" >&2
+  docker logs --tail 20 "$${variable}" >&2
+  exit 1
+}
+limit_pids() {
+  # Docker's API has it, Pulumi's docker provider does not.
+  docker update --pids-limit 512 "$${variable}" >/dev/null
+}`;
+}
+
+interface ThrowAwayContainer {
+  capabilities: string[];
+  /** Where the volume is mounted. */
+  volume: string;
+  /** Variables that are handed on. */
+  environment: string[];
+  options: string[];
+  script: string;
+}
+
+/** A script that runs another one in a container of `$IMAGE` with `$VOLUME` and no network. */
+function throwAwayContainer(container: ThrowAwayContainer): string {
+  const words = [
+    ...["docker", "run", "--rm", "--network", "none", "--user", "0", "--cap-drop", "ALL"],
+    ...container.capabilities.flatMap((capability) => ["--cap-add", capability]),
+    ...["--security-opt", "no-new-privileges", "--read-only"],
+    ...container.environment.flatMap((variable) => ["--env", variable]),
+    ...container.options,
+  ];
+  return `${join(words)} --volume "$VOLUME:${container.volume}" --entrypoint sh "$IMAGE" -c ${quote(container.script)}
+`;
+}
