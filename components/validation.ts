@@ -1,6 +1,7 @@
 /** Finds every problem of the settings at once, and tells each with its mend. */
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
+import type { PrivateRegistryArgs } from "./private-registry";
 import { join, quote } from "./render/shell";
 import { registryRules } from "./rules/registry";
 import {
@@ -27,17 +28,18 @@ export interface Source {
 }
 
 /**
- * Refuses arguments that cannot work.
+ * Refuses arguments of a `PrivateRegistry` that cannot work.
  *
  * `Output`s and promises are passed over where an `Input` is accepted: their values are only known
  * during the deployment.
  *
- * @param owner How the arguments' owner is named in the error, such as `PrivateRegistry "hub"`.
- * @param rules The rules of a part, for the parts that are used on their own.
+ * @param name The component's name, for the error.
  * @throws pulumi.RunError with every problem: path, what was expected, what was got, and a mend.
  */
-export function checkArgs(owner: string, args: unknown, rules: z.ZodType = registryRules): void {
-  refuse(args, rules, { where: `the arguments of ${owner}` });
+export function checkArgs(name: string, args: PrivateRegistryArgs): void {
+  refuse(args, registryRules, {
+    where: `the arguments of PrivateRegistry ${JSON.stringify(name)}`,
+  });
 }
 
 /**
