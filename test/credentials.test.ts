@@ -1,0 +1,89 @@
+import * as bcrypt from "bcryptjs";
+import { describe, expect, it } from "vitest";
+import { Credentials, type UserArgs } from "../components/credentials";
+import { record, type Registered, resolved } from "./support/mocks";
+
+const salt = Buffer.alloc(16, 7).toString("base64");
+
+function outputs({ type, name }: Registered): Record<string, unknown> {
+  return type === "random:index/randomPassword:RandomPassword"
+    ? { result: `generated-${name}`, bcryptHash: `$2a$10$hash-of-${name}` }
+    : { base64: salt };
+}
+
+async function credentials(users: Record<string, UserArgs>) {
+  let made: Credentials | undefined;
+  const resources = await record(() => {
+    made = new Credentials("c", { users });
+  }, outputs);
+  if (!made) throw new Error("the program made no Credentials");
+  return {
+    resources,
+    passwords: await resolved(made.passwords),
+    users: await resolved(made.users),
+    pushers: await resolved(made.pushers),
+  };
+}
+
+describe("Credentials", () => {
+  it("generates a password of 32 letters and digits where none is given", async () => {
+    const { resources, passwords } = await credentials({ alice: {} });
+    expect(resources).toContainEqual({
+      type: "random:index/randomPassword:RandomPassword",
+      name: "c-password-alice",
+      inputs: { length: 32, special: false },
+    });
+    expect(passwords.value).toEqual({ alice: "generated-c-password-alice" });
+  });
+
+  it("takes the hash of a generated password from the state", async () => {
+    const { users } = await credentials({ alice: {} });
+    expect(users.value).toBe("alice:$2a$10$hash-of-c-password-alice\n");
+  });
+
+  it("hashes a given password with bcrypt at cost 10 and the salt in the state", async () => {
+    const { resources, users, passwords } = await credentials({ bob: { password: "s3cret" } });
+    expect(resources).toContainEqual({
+      type: "random:index/randomBytes:RandomBytes",
+      name: "c-salt-bob",
+      inputs: { length: 16 },
+    });
+    const [user, hash = ""] = users.value.trim().split(":");
+    expect(user).toBe("bob");
+    expect(hash).toMatch(/^\$2b\$10\$/);
+    expect(await bcrypt.compare("s3cret", hash)).toBe(true);
+    expect(passwords.value).toEqual({ bob: "s3cret" });
+  });
+
+  it("hashes a given password to the same bytes every time", async () => {
+    const [first, second] = await Promise.all([
+      credentials({ bob: { password: "s3cret" } }),
+      credentials({ bob: { password: "s3cret" } }),
+    ]);
+    expect(second.users.value).toBe(first.users.value);
+  });
+
+  it("keeps users who may only pull out of the pushers' file", async () => {
+    const { users, pushers } = await credentials({
+      alice: { access: "push" },
+      bob: { access: "pull" },
+      carol: {},
+    });
+    expect(users.value.split("\n").map((line) => line.split(":")[0])).toEqual([
+      "alice",
+      "bob",
+      "carol",
+      "",
+    ]);
+    expect(pushers.value.split("\n").map((line) => line.split(":")[0])).toEqual([
+      "alice",
+      "carol",
+      "",
+    ]);
+  });
+
+  it("has only secret outputs", async () => {
+    const { passwords, users, pushers } = await credentials({ bob: { password: "s3cret" } });
+    expect([passwords.secret, users.secret, pushers.secret]).toEqual([true, true, true]);
+  });
+});

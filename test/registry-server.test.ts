@@ -1,0 +1,184 @@
+import { describe, expect, it } from "vitest";
+import { RegistryServer, type RegistryServerArgs } from "../components/registry-server";
+import { record, type Registered } from "./support/mocks";
+
+function outputs({ type, name }: Registered): Record<string, unknown> {
+  switch (type) {
+    case "docker:index/remoteImage:RemoteImage":
+      return { imageId: `sha256:${name}` };
+    case "random:index/randomPassword:RandomPassword":
+      return { result: "http secret" };
+    default:
+      return {};
+  }
+}
+
+async function server(args: Partial<RegistryServerArgs> = {}) {
+  const resources = await record(() => {
+    new RegistryServer("s", {
+      installation: "project-stack-hub",
+      domains: ["hub.test", "10.0.0.5"],
+      certificatePem: "certificate",
+      privateKeyPem: "key",
+      users: "users",
+      pushers: "pushers",
+      ...args,
+    });
+  }, outputs);
+  const inputs = (type: string, name: string) => {
+    const found = resources.find(
+      (resource) => resource.type.startsWith(type) && resource.name === name,
+    );
+    if (!found) throw new Error(`no ${type} ${name} among ${resources.map((r) => r.name).join()}`);
+    return found.inputs;
+  };
+  return {
+    resources,
+    inputs,
+    registry: inputs("docker:index/container:", "s-registry"),
+    nginx: inputs("docker:index/container:", "s-nginx"),
+    environment: (name: string) => inputs("command:", name).environment as Record<string, string>,
+  };
+}
+
+describe("RegistryServer", () => {
+  it("hardens both containers", async () => {
+    const { registry, nginx } = await server();
+    for (const container of [registry, nginx]) {
+      expect(container).toMatchObject({
+        user: "10001:10001",
+        readOnly: true,
+        capabilities: { drops: ["ALL"] },
+        securityOpts: ["no-new-privileges:true"],
+        restart: "unless-stopped",
+        logDriver: "json-file",
+        logOpts: { "max-size": "10m", "max-file": "3" },
+      });
+      expect(container.memorySwap).toBe(container.memory);
+      expect(container.healthcheck).toMatchObject({ interval: "30s" });
+    }
+  });
+
+  it("publishes nginx's port and no other", async () => {
+    const { registry, nginx } = await server({ httpsPort: 5443, bindAddress: "127.0.0.1" });
+    expect(nginx.ports).toEqual([{ internal: 8443, external: 5443, ip: "127.0.0.1" }]);
+    expect(registry.ports).toBeUndefined();
+  });
+
+  it("publishes port 443 on all addresses by default", async () => {
+    const { nginx } = await server();
+    expect(nginx.ports).toEqual([{ internal: 8443, external: 443, ip: "0.0.0.0" }]);
+  });
+
+  it("gives the registry no network", async () => {
+    const { registry } = await server();
+    expect(registry.networkMode).toBe("none");
+    expect(registry.networksAdvanced).toBeUndefined();
+  });
+
+  it("shares nothing but the sockets between the two containers", async () => {
+    const { registry, nginx } = await server();
+    const volumes = (container: typeof registry) =>
+      (container.volumes as { volumeName: string }[]).map(({ volumeName }) => volumeName);
+    expect(volumes(registry).filter((volume) => volumes(nginx).includes(volume))).toEqual([
+      "s-sockets",
+    ]);
+  });
+
+  it("runs the images by id, pulled by name and kept", async () => {
+    const { registry, inputs } = await server({ images: { registry: "registry:2" } });
+    expect(inputs("docker:index/remoteImage:", "s-registry-image")).toEqual({
+      name: "registry:2",
+      keepLocally: true,
+    });
+    expect(inputs("docker:index/remoteImage:", "s-nginx-image").name).toBe("nginx:1.30");
+    expect(registry.image).toBe("sha256:s-registry-image");
+  });
+
+  it("points nginx at the socket of this very registry container", async () => {
+    const { registry, inputs } = await server();
+    const stdin = (inputs("command:", "s-nginx-publish").stdin as { value: string }).value;
+    // The mocks' id is the container's name; real ones have the 12 digits that are its host name.
+    expect(Buffer.from(stdin, "base64").toString()).toContain(
+      "server unix:/run/registry/s-registry-i.sock;",
+    );
+    expect((registry.command as string[])[0]).toContain(
+      "REGISTRY_HTTP_ADDR=/run/registry/$HOSTNAME.sock",
+    );
+  });
+
+  it("starts the registry with the config that was published, by its generation", async () => {
+    const { registry, environment } = await server();
+    const generation = environment("s-registry-publish").GENERATION ?? "";
+    expect((registry.command as string[])[0]).toContain(
+      `exec registry serve /etc/private-registry/${generation}/config.yml`,
+    );
+  });
+
+  it("lets nginx check its files before they take effect", async () => {
+    const { environment } = await server();
+    expect(environment("s-nginx-publish").CHECK).toBe('nginx -t -q -c "$PWD/nginx.conf"');
+  });
+
+  it("applies whatever was published, for every domain", async () => {
+    const { environment } = await server();
+    expect(environment("s-apply")).toMatchObject({
+      NGINX: "s-nginx-id",
+      DOMAINS: "hub.test 10.0.0.5",
+      GENERATION: environment("s-nginx-publish").GENERATION,
+    });
+  });
+
+  it("talks to the same engine everywhere", async () => {
+    const remote = await server({ dockerHost: "ssh://ops@hub.test" });
+    const local = await server();
+    const commands = (resources: Registered[]) =>
+      resources
+        .filter(({ type }) => type.startsWith("command:"))
+        .map(({ inputs }) => inputs.environment as Record<string, string>);
+    expect(commands(remote.resources).length).toBeGreaterThan(4);
+    for (const environment of commands(remote.resources)) {
+      expect(environment.DOCKER_HOST).toBe("ssh://ops@hub.test");
+    }
+    for (const environment of commands(local.resources)) {
+      expect(environment.DOCKER_CONTEXT).toBe("default");
+    }
+  });
+
+  it("keeps secrets out of environments and container definitions", async () => {
+    const { resources } = await server({
+      privateKeyPem: "marker-key",
+      users: "marker-users",
+      pushers: "marker-pushers",
+    });
+    const open = resources
+      .filter(({ type }) => type.startsWith("docker:") || type.startsWith("command:"))
+      .map(({ inputs }) => JSON.stringify({ ...inputs, stdin: undefined }));
+    expect(open.join("\n")).not.toMatch(/marker|http secret/);
+  });
+
+  it("names the data volume after the installation", async () => {
+    const { inputs } = await server();
+    expect(inputs("docker:index/volume:", "s-data")).toEqual({ name: "project-stack-hub-data" });
+  });
+
+  it("mounts dataPath instead of a volume", async () => {
+    const { registry, resources, environment } = await server({ dataPath: "/srv/registry" });
+    expect(registry.volumes).toContainEqual({
+      hostPath: "/srv/registry",
+      containerPath: "/var/lib/registry",
+    });
+    expect(environment("s-own-data").VOLUME).toBe("/srv/registry");
+    expect(resources.map(({ name }) => name)).not.toContain("s-data");
+  });
+
+  it.each([
+    [{ dataPath: "/srv/registry", keepData: false }, true],
+    [{ dataPath: "/srv/registry", keepData: true }, false],
+    [{ dataPath: "/srv/registry" }, false],
+    [{ keepData: false }, false], // the volume goes as a whole
+  ])("with %j deletes what is in the folder: %s", async (args, deletes) => {
+    const { inputs } = await server(args);
+    expect(inputs("command:", "s-own-data").delete !== undefined).toBe(deletes);
+  });
+});

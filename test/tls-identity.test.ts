@@ -1,0 +1,145 @@
+import { describe, expect, it } from "vitest";
+import { TlsIdentity, type TlsIdentityArgs } from "../components/tls-identity";
+import { record, type Registered, resolved, secretInput } from "./support/mocks";
+
+const caPem = `-----BEGIN CERTIFICATE-----
+MIIBYzCCAQigAwIBAgIQQmjgp1v9ml+MOhCMrSrj9TAKBggqhkjOPQQDAjARMQ8w
+DQYDVQQDEwZ0cnkgQ0EwHhcNMjYxMTIyMDMxMTAxWhcNMzYxMTE5MDMxMTAxWjAR
+MQ8wDQYDVQQDEwZ0cnkgQ0EwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAATmj92N
+rDQFNYAEpAiUOIulAlP30ZDOYRNrk6SbS8YRJqsuHn8+F+TYKkm9rpPRAR8wrdZr
+0PdfCbeW+utZszdJo0IwQDAOBgNVHQ8BAf8EBAMCAQYwDwYDVR0TAQH/BAUwAwEB
+/zAdBgNVHQ4EFgQU+JORZxxLLMjQH/XZWuGC57UrHtAwCgYIKoZIzj0EAwIDSQAw
+RgIhANa67ddOXPcBumk9EkwH+Js4zR9NcAN0ZCRTtUOz8bsxAiEAtxn9pJz4TqHY
+R6vRDqqLU0QoOHLCornu8a/++iKEQt0=
+-----END CERTIFICATE-----
+`;
+// As `openssl x509 -noout -fingerprint -sha256` prints it.
+const caFingerprint =
+  "8E:AF:C3:5D:07:49:9D:29:E5:45:36:DE:EE:DF:4D:AD:F6:57:29:1F:7B:11:CC:76:F1:BE:B8:A3:B6:5E:3A:10";
+
+function outputs({ type, name }: Registered): Record<string, unknown> {
+  switch (type) {
+    case "tls:index/privateKey:PrivateKey":
+      return { privateKeyPem: `key of ${name}` };
+    case "tls:index/selfSignedCert:SelfSignedCert":
+      return { certPem: caPem };
+    case "tls:index/certRequest:CertRequest":
+      return { certRequestPem: "request" };
+    default:
+      return { certPem: "certificate" };
+  }
+}
+
+async function identity(args: Partial<TlsIdentityArgs>) {
+  const made: TlsIdentity[] = [];
+  const resources = await record(() => {
+    made.push(new TlsIdentity("t", { domains: ["hub.test"], commonName: "hub CA", ...args }));
+  }, outputs);
+  const [tls] = made;
+  if (!tls) throw new Error("the program made no TlsIdentity");
+  const inputs = (name: string) => resources.find((resource) => resource.name === name)?.inputs;
+  return { tls, resources, inputs };
+}
+
+describe("TlsIdentity", () => {
+  it("makes a CA that signs certificates and nothing else", async () => {
+    const { inputs } = await identity({});
+    expect(inputs("t-ca")).toEqual({
+      privateKeyPem: secretInput("key of t-ca-key"),
+      isCaCertificate: true,
+      subject: { commonName: "hub CA" },
+      validityPeriodHours: 3650 * 24,
+      earlyRenewalHours: 365 * 24,
+      allowedUses: ["cert_signing", "crl_signing"],
+      setSubjectKeyId: true,
+    });
+  });
+
+  it("makes every domain a SAN, names and addresses apart", async () => {
+    const { inputs } = await identity({
+      domains: ["hub.test", "10.0.0.5", "fd00::5", "hub2.test"],
+    });
+    expect(inputs("t-server-request")).toMatchObject({
+      dnsNames: ["hub.test", "hub2.test"],
+      ipAddresses: ["10.0.0.5", "fd00::5"],
+    });
+  });
+
+  it("cuts the common name, which nobody reads, to the 64 characters that it may have", async () => {
+    const { inputs } = await identity({ domains: [`${"a".repeat(63)}.test`] });
+    expect(inputs("t-server-request")).toMatchObject({
+      subject: { commonName: `${"a".repeat(63)}.` },
+    });
+  });
+
+  it("lets the CA sign the server certificate, to be renewed 30 days before its end", async () => {
+    const { inputs } = await identity({});
+    expect(inputs("t-server")).toEqual({
+      certRequestPem: "request",
+      caPrivateKeyPem: secretInput("key of t-ca-key"),
+      caCertPem: caPem,
+      validityPeriodHours: 365 * 24,
+      earlyRenewalHours: 30 * 24,
+      allowedUses: ["digital_signature", "key_encipherment", "server_auth"],
+      setSubjectKeyId: true,
+    });
+  });
+
+  it("renews the CA while it still outlives what it signs", async () => {
+    const { inputs } = await identity({
+      certificate: { caValidityDays: 700, validityDays: 90, renewalDays: 10 },
+    });
+    expect(inputs("t-ca")).toMatchObject({
+      validityPeriodHours: 700 * 24,
+      earlyRenewalHours: 90 * 24,
+    });
+    expect(inputs("t-server")).toMatchObject({
+      validityPeriodHours: 90 * 24,
+      earlyRenewalHours: 10 * 24,
+    });
+  });
+
+  it.each([
+    [undefined, { algorithm: "ECDSA", ecdsaCurve: "P256" }],
+    ["ECDSA-P256", { algorithm: "ECDSA", ecdsaCurve: "P256" }],
+    ["ECDSA-P384", { algorithm: "ECDSA", ecdsaCurve: "P384" }],
+    ["RSA-2048", { algorithm: "RSA", rsaBits: 2048 }],
+    ["RSA-4096", { algorithm: "RSA", rsaBits: 4096 }],
+  ] as const)("makes both keys of type %s", async (keyAlgorithm, expected) => {
+    const { inputs } = await identity(keyAlgorithm ? { certificate: { keyAlgorithm } } : {});
+    expect(inputs("t-ca-key")).toEqual(expected);
+    expect(inputs("t-server-key")).toEqual(expected);
+  });
+
+  it("gives the CA's fingerprint as openssl does", async () => {
+    const { tls } = await identity({});
+    if (!tls.caFingerprint) throw new Error("no fingerprint");
+    expect((await resolved(tls.caFingerprint)).value).toBe(caFingerprint);
+  });
+
+  it("keeps the server's key secret", async () => {
+    const { tls } = await identity({});
+    expect(await resolved(tls.privateKeyPem)).toEqual({
+      value: "key of t-server-key",
+      secret: true,
+    });
+  });
+
+  it("uses an own certificate as it is, and makes no key or CA", async () => {
+    const { tls, resources } = await identity({
+      ownCertificate: { certificatePem: "chain", privateKeyPem: "key", caPem },
+    });
+    expect(resources.map(({ type }) => type).filter((type) => type.startsWith("tls:"))).toEqual([]);
+    expect((await resolved(tls.certificatePem)).value).toBe("chain");
+    expect(await resolved(tls.privateKeyPem)).toEqual({ value: "key", secret: true });
+    expect(tls.caPem && (await resolved(tls.caPem)).value).toBe(caPem);
+  });
+
+  it("gives clients no CA if the own certificate comes without one", async () => {
+    const { tls } = await identity({
+      ownCertificate: { certificatePem: "chain", privateKeyPem: "key" },
+    });
+    expect(tls.caPem).toBeUndefined();
+    expect(tls.caFingerprint).toBeUndefined();
+  });
+});
