@@ -1,10 +1,11 @@
 /** The only reader of Pulumi's configuration. */
 import * as pulumi from "@pulumi/pulumi";
-import { z } from "zod";
+import type { z } from "zod";
 import type { PrivateRegistryArgs } from "./private-registry";
+import { domain } from "./rules/names";
 import { registryRules } from "./rules/registry";
-import { isMap, leaves, type Path } from "./rules/schema";
-import { findProblems, formatPath, refuse, setCommand, type Source } from "./validation";
+import { childOf, isMap, type Leaf, leaves, type Path, unwrapped } from "./rules/schema";
+import { formatPath, refuse, setCommand } from "./validation";
 
 /** The configuration's namespace, whatever the project is called. */
 const namespace = "private-registry";
@@ -21,16 +22,15 @@ export type Settings = PrivateRegistryArgs;
  * with a secret
  */
 export function readSettings(): Settings {
-  const raw = readNamespace(pulumi.runtime.allConfig());
-  const settings = withoutEmptyGroups(decode(registryRules, raw));
-  const source: Source = {
+  const raw = withDomainList(readNamespace(pulumi.runtime.allConfig()));
+  const settings = withoutEmptyGroups(mapLeaves(registryRules, raw, decode));
+  refuse(settings, registryRules, {
     where: `the configuration of stack ${pulumi.getStack()}`,
     namespace,
     isSecret,
-  };
-  refuse(settings, registryRules, source);
-  warnOfPlainSecrets(secretPaths(registryRules, settings));
-  return wrapSecrets(registryRules, settings) as Settings;
+  });
+  warnOfPlainSecrets(plainSecrets(settings));
+  return mapLeaves(registryRules, settings, wrapSecret) as Settings;
 }
 
 function readNamespace(config: Readonly<Record<string, string>>): Record<string, unknown> {
@@ -38,8 +38,21 @@ function readNamespace(config: Readonly<Record<string, string>>): Record<string,
   return Object.fromEntries(
     Object.entries(config)
       .filter(([key]) => key.startsWith(prefix))
-      .map(([key, value]) => [key.slice(prefix.length), value]),
+      .map(([key, value]) => [key.slice(prefix.length), parseContainer(value)]),
   );
+}
+
+/**
+ * The map or list that `text` is the JSON of, else `text`. The parser's errors are not passed on:
+ * they quote what they read.
+ */
+function parseContainer(text: string): unknown {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return isMap(parsed) || Array.isArray(parsed) ? parsed : text;
+  } catch {
+    return text;
+  }
 }
 
 /**
@@ -51,26 +64,28 @@ function isSecret(key: string): boolean {
   return runtime.isConfigSecret?.(`${namespace}:${key}`) ?? false;
 }
 
+/** `config set domains registry.example.com`: a list of one. */
+function withDomainList(raw: Record<string, unknown>): Record<string, unknown> {
+  const { domains } = raw;
+  const isOne = typeof domains === "string" && domain(domains) === undefined;
+  return isOne ? { ...raw, domains: [domains] } : raw;
+}
+
 /**
- * `value` in the types that the rules ask for, where it can be read as such without a loss.
+ * A single value in the type that its rule asks for, where it can be read as such without a loss.
  *
- * Pulumi hands over top-level values as text, maps and lists as JSON text; inside of those,
- * `config set --path` turns `true`, `false` and whole numbers into JSON's own, also where a text is
- * meant. What cannot be read stays as it is, for the rules to refuse.
+ * Pulumi hands over top-level values as text. Inside of maps and lists, `config set --path` turns
+ * `true`, `false` and whole numbers into JSON's own, also where a text is meant. What cannot be read
+ * stays as it is, for the rules to refuse.
  */
-function decode(schema: z.ZodType, value: unknown): unknown {
-  if (schema instanceof z.ZodOptional) {
-    return decode(schema.unwrap() as z.ZodType, value);
-  }
-  switch (leaves.get(schema)?.kind) {
+function decode({ kind }: Leaf, value: unknown): unknown {
+  switch (kind) {
     case "text":
       return decodeText(value);
     case "integer":
       return typeof value === "string" && /^-?\d+$/.test(value) ? Number(value) : value;
     case "flag":
       return value === "true" ? true : value === "false" ? false : value;
-    case undefined:
-      return decodeContainer(schema, value);
   }
 }
 
@@ -78,46 +93,6 @@ function decode(schema: z.ZodType, value: unknown): unknown {
 function decodeText(value: unknown): unknown {
   const isExact = typeof value === "boolean" || Number.isSafeInteger(value);
   return isExact ? String(value) : value;
-}
-
-function decodeContainer(schema: z.ZodType, value: unknown): unknown {
-  const parsed = typeof value === "string" ? parseJson(value) : value;
-  if (schema instanceof z.ZodArray) {
-    const element = schema.element as z.ZodType;
-    if (typeof parsed === "string" && findProblems(parsed, element, { where: "" }).length === 0) {
-      return [parsed];
-    }
-    return Array.isArray(parsed) ? parsed.map((entry) => decode(element, entry)) : parsed;
-  }
-  if (!isMap(parsed)) {
-    return parsed;
-  }
-  return Object.fromEntries(
-    Object.entries(parsed).map(([key, entry]) => {
-      const rule = ruleFor(schema, key);
-      return [key, rule === undefined ? entry : decode(rule, entry)];
-    }),
-  );
-}
-
-/** What `text` means if it is a JSON map or list, else `text`; the parser's errors quote it. */
-function parseJson(text: string): unknown {
-  try {
-    const parsed: unknown = JSON.parse(text);
-    return isMap(parsed) || Array.isArray(parsed) ? parsed : text;
-  } catch {
-    return text;
-  }
-}
-
-function ruleFor(schema: z.ZodType, key: string): z.ZodType | undefined {
-  if (schema instanceof z.ZodRecord) {
-    return schema.valueType as z.ZodType;
-  }
-  if (schema instanceof z.ZodObject && Object.hasOwn(schema.shape, key)) {
-    return schema.shape[key] as z.ZodType;
-  }
-  return undefined;
 }
 
 /** `config rm --path` leaves an empty map behind, and Pulumi.yaml cannot declare "nothing". */
@@ -129,29 +104,28 @@ function withoutEmptyGroups(settings: unknown): unknown {
   return Object.keys(ownCertificate).length === 0 ? others : settings;
 }
 
-/** The places where `value` has a secret. */
-function secretPaths(schema: z.ZodType, value: unknown, path: Path = []): Path[] {
-  if (schema instanceof z.ZodOptional) {
-    return secretPaths(schema.unwrap() as z.ZodType, value, path);
-  }
-  if (leaves.get(schema)?.secret === true) {
-    return [path];
-  }
-  if (!isMap(value)) {
-    return [];
-  }
-  return Object.entries(value).flatMap(([key, entry]) => {
-    const rule = ruleFor(schema, key);
-    return rule === undefined ? [] : secretPaths(rule, entry, [...path, key]);
+function wrapSecret({ secret }: Leaf, value: unknown): unknown {
+  return secret === true ? pulumi.secret(value) : value;
+}
+
+/** The places where `settings` has a secret that Pulumi keeps as plain text. */
+function plainSecrets(settings: unknown): Path[] {
+  const paths: Path[] = [];
+  mapLeaves(registryRules, settings, ({ secret }, value, path) => {
+    const [key] = path;
+    if (secret === true && typeof key === "string" && !isSecret(key)) {
+      paths.push(path);
+    }
+    return value;
   });
+  return paths;
 }
 
 function warnOfPlainSecrets(paths: readonly Path[]): void {
-  const plain = paths.filter(([key]) => typeof key === "string" && !isSecret(key));
-  if (plain.length === 0) {
+  if (paths.length === 0) {
     return;
   }
-  const lines = plain.map(
+  const lines = paths.map(
     (path) => `  - ${formatPath(path)}: ${setCommand(namespace, { path, secret: true })}`,
   );
   void pulumi.log.warn(
@@ -159,20 +133,27 @@ function warnOfPlainSecrets(paths: readonly Path[]): void {
   );
 }
 
-function wrapSecrets(schema: z.ZodType, value: unknown): unknown {
-  if (schema instanceof z.ZodOptional) {
-    return wrapSecrets(schema.unwrap() as z.ZodType, value);
+/** A copy of `value` with `change` applied to every single value that has a rule. */
+function mapLeaves(
+  rules: z.ZodType,
+  value: unknown,
+  change: (leaf: Leaf, value: unknown, path: Path) => unknown,
+  path: Path = [],
+): unknown {
+  const schema = unwrapped(rules);
+  const leaf = leaves.get(schema);
+  if (leaf !== undefined) {
+    return change(leaf, value, path);
   }
-  if (leaves.get(schema)?.secret === true) {
-    return pulumi.secret(value);
+  const mapped = (step: string | number, child: unknown) => {
+    const rule = childOf(schema, step);
+    return rule === undefined ? child : mapLeaves(rule, child, change, [...path, step]);
+  };
+  if (Array.isArray(value)) {
+    return value.map((child, index) => mapped(index, child));
   }
   if (!isMap(value)) {
     return value;
   }
-  return Object.fromEntries(
-    Object.entries(value).map(([key, entry]) => {
-      const rule = ruleFor(schema, key);
-      return [key, rule === undefined ? entry : wrapSecrets(rule, entry)];
-    }),
-  );
+  return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, mapped(key, child)]));
 }

@@ -5,6 +5,7 @@ import type { PrivateRegistryArgs } from "./private-registry";
 import { join, quote } from "./render/shell";
 import { registryRules } from "./rules/registry";
 import {
+  childOf,
   type Complaint,
   type Container,
   containers,
@@ -15,6 +16,8 @@ import {
   leaves,
   nearest,
   type Path,
+  schemaAt,
+  unwrapped,
 } from "./rules/schema";
 
 /** Where settings come from, which decides how a problem is mended. */
@@ -132,13 +135,22 @@ function unknownKeys(
     return [told({ path, expected }, rules, value, source)];
   }
   return keys.map((key) => {
-    const meant = nearest(key, known);
-    const guess = meant === undefined ? "" : `; did you mean ${meant}?`;
+    const guess = guessOf(key, known);
     const at = [...path, key];
     const remove = mendFor({ path: at, expected: "", mend: "remove" }, undefined, source);
     const line = `${formatPath(at)}: expected one of ${known.join(", ")}, got an unknown key`;
     return { path: at, line: `${line}${guess}${remove}` };
   });
+}
+
+/** What an unknown key was probably meant to be, in brackets. */
+function guessOf(key: string, known: readonly string[]): string {
+  const head = /^([^.[]+)[.[]/.exec(key)?.[1];
+  if (head !== undefined && known.includes(head)) {
+    return " (set without --path?)";
+  }
+  const meant = nearest(key, known);
+  return meant === undefined ? "" : ` (did you mean ${meant}?)`;
 }
 
 /** What the rules about several values find, wherever in `value` they apply. */
@@ -191,7 +203,7 @@ function describe(value: unknown, rule: Leaf | Container | undefined, hidden: bo
   const shown = !hidden && rule !== undefined && isShown(rule);
   switch (typeof value) {
     case "string":
-      return describeText(value, shown);
+      return shown ? quoted(value) : size(value);
     case "number":
     case "boolean":
       return shown ? String(value) : `a ${typeof value}`;
@@ -208,17 +220,23 @@ function isShown(rule: Leaf | Container): boolean {
   return "kind" in rule && rule.secret !== true && rule.shown !== false;
 }
 
-function describeText(value: string, shown: boolean): string {
+/** A value that may be printed, without the password that a URL may have, and not too long. */
+function quoted(value: string): string {
+  if (value.includes("PRIVATE KEY")) {
+    return size(value);
+  }
+  const withoutPassword = value.replace(/([^\s/:@]*):[^]*@/, "$1:…@");
+  const isLong = withoutPassword.length > 100;
+  return JSON.stringify(isLong ? `${withoutPassword.slice(0, 100)}…` : withoutPassword);
+}
+
+/** What can be said of a value that may be a secret. */
+function size(value: string): string {
   if (value === "") {
     return "an empty text";
   }
-  if (!shown || value.includes("PRIVATE KEY")) {
-    return `a text of ${Buffer.byteLength(value)} bytes`;
-  }
-  const withoutPassword = value.replace(/([^\s/:@]*):([^\s@]*)@/g, "$1:…@");
-  return JSON.stringify(
-    withoutPassword.length > 100 ? `${withoutPassword.slice(0, 100)}…` : withoutPassword,
-  );
+  const brokenJson = /^\s*[{[]/.test(value) ? " that is not valid JSON" : "";
+  return `a text of ${Buffer.byteLength(value)} bytes${brokenJson}`;
 }
 
 // The mend.
@@ -232,7 +250,7 @@ function mendFor(finding: Finding, rule: Leaf | Container | undefined, source: S
     return removal(path, source);
   }
   const target = rule === undefined ? undefined : targetOf(path, rule, finding.instead);
-  if (target === undefined) {
+  if (target === undefined || path.some(isUnprintable)) {
     return "";
   }
   return source.namespace === undefined
@@ -283,8 +301,10 @@ export function setCommand(namespace: string, { path, value, file, secret }: Tar
 }
 
 function place(namespace: string, path: Path): string[] {
-  const key = `${namespace}:${formatPath(path)}`;
-  return path.length === 1 && formatPath(path) === path[0] ? [key] : ["--path", key];
+  const [key] = path;
+  return path.length === 1 && typeof key === "string"
+    ? [`${namespace}:${key}`]
+    : ["--path", `${namespace}:${formatPath(path)}`];
 }
 
 function suchAs({ value, file, secret }: Target): string {
@@ -295,29 +315,6 @@ function suchAs({ value, file, secret }: Target): string {
 }
 
 // Walking rules and values side by side.
-
-function unwrapped(schema: z.ZodType): z.ZodType {
-  return schema instanceof z.ZodOptional ? unwrapped(schema.unwrap() as z.ZodType) : schema;
-}
-
-function childOf(schema: z.ZodType, step: string | number): z.ZodType | undefined {
-  const bare = unwrapped(schema);
-  if (bare instanceof z.ZodObject) {
-    return Object.hasOwn(bare.shape, step) ? (bare.shape[step] as z.ZodType) : undefined;
-  }
-  if (bare instanceof z.ZodRecord) {
-    return bare.valueType as z.ZodType;
-  }
-  return bare instanceof z.ZodArray ? (bare.element as z.ZodType) : undefined;
-}
-
-function schemaAt(rules: z.ZodType, path: Path): z.ZodType | undefined {
-  const schema = path.reduce<z.ZodType | undefined>(
-    (current, step) => (current === undefined ? undefined : childOf(current, step)),
-    rules,
-  );
-  return schema === undefined ? undefined : unwrapped(schema);
-}
 
 function ruleOf(schema: z.ZodType | undefined): Leaf | Container | undefined {
   return schema === undefined ? undefined : (leaves.get(schema) ?? containers.get(schema));

@@ -60,12 +60,17 @@ function domainWithin(value: string): string | undefined {
     .replace(/^.*@/s, "")
     .toLowerCase();
   const bare = isIPv6(host) ? host : host.replace(/:\d*$/, "").replace(/^\[(.*)\]$/s, "$1");
-  const name = isIpAddress(bare)
-    ? bare.includes(":")
-      ? canonicalIpv6(bare)
-      : bare
-    : domainToASCII(bare.replace(/\.$/, ""));
+  const name = canonical(bare);
   return isDomain(name) ? name : undefined;
+}
+
+/** A lower-case name or address as image names spell it. */
+function canonical(name: string): string {
+  if (isIpAddress(name)) {
+    return name.includes(":") ? canonicalIpv6(name) : name;
+  }
+  // domainToASCII drops line breaks, and would join what was never one name.
+  return /\s/.test(name) ? name : domainToASCII(name.replace(/\.$/, ""));
 }
 
 export function ipAddress(value: string): Complaint | undefined {

@@ -33,6 +33,8 @@ const certificateDefaults = { caValidityDays: 3650, validityDays: 365, renewalDa
 /** Further away than any machine's life, and within what X.509 dates can say. */
 const maxCaDays = 36_500;
 
+const aListOfDomains = "a list of at least one DNS name or IP address";
+
 const domains = list(
   text({
     expected:
@@ -42,7 +44,7 @@ const domains = list(
     check: names.domain,
   }),
   {
-    expected: "a list of at least one DNS name or IP address",
+    expected: aListOfDomains,
     example: { at: [0], value: "registry.example.com" },
   },
 );
@@ -324,9 +326,8 @@ function repeated(values: unknown, path: readonly string[]): Finding[] {
 }
 
 function noDomains(values: unknown): Finding[] {
-  const expected = "a list of at least one DNS name or IP address";
   return Array.isArray(values) && values.length === 0
-    ? [{ path: ["domains"], expected, got: "an empty list" }]
+    ? [{ path: ["domains"], expected: aListOfDomains, got: "an empty list" }]
     : [];
 }
 
@@ -404,16 +405,18 @@ function uncoveredDomains({
   ];
 }
 
-function hostsWithoutAddress({ clients, registryAddress }: Readonly<Record<string, unknown>>) {
+function hostsWithoutAddress(args: Readonly<Record<string, unknown>>): Finding[] {
+  const { clients, registryAddress } = args;
   if (!isMap(clients) || registryAddress !== undefined) {
     return [];
   }
-  const asking = Object.entries(clients).filter(
-    ([, value]) => isMap(value) && value.hostsEntry === true,
-  );
-  return asking.map(([name]): Finding => ({
-    path: ["registryAddress"],
-    expected: `the IP address for the hosts entry of ${name}`,
-    got: "nothing",
-  }));
+  const asking = Object.entries(clients)
+    .filter(([name, client]) => names.clientName.test(name) && hasHostsEntry(client))
+    .map(([name]) => name);
+  const expected = `the IP address for the hosts entries of ${asking.join(", ")}`;
+  return asking.length === 0 ? [] : [{ path: ["registryAddress"], expected, got: "nothing" }];
+}
+
+function hasHostsEntry(client: unknown): boolean {
+  return isMap(client) && client.hostsEntry === true;
 }

@@ -3,6 +3,7 @@
  * and every value carries what it is, an example, and whether it is secret, so that a problem can be
  * told with its mend and a secret can be kept out of it.
  */
+import { types } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 
@@ -62,7 +63,7 @@ export const containers = z.registry<Container>();
 
 /** Whether a value is only known later: it is checked by whoever makes it, not here. */
 export function isDeferred(value: unknown): boolean {
-  return pulumi.Output.isInstance(value) || value instanceof Promise;
+  return pulumi.Output.isInstance(value) || types.isPromise(value);
 }
 
 export function isMap(value: unknown): value is Record<string, unknown> {
@@ -163,6 +164,32 @@ export function map<V extends z.ZodType>(value: V, about: Container): z.ZodRecor
 
 export function list<V extends z.ZodType>(element: V, about: Container): z.ZodArray<V> {
   return z.array(element).register(containers, about);
+}
+
+/** A schema without its `optional()`. */
+export function unwrapped(schema: z.ZodType): z.ZodType {
+  return schema instanceof z.ZodOptional ? unwrapped(schema.unwrap() as z.ZodType) : schema;
+}
+
+/** The schema of what is at `step` of a value. */
+export function childOf(schema: z.ZodType, step: string | number): z.ZodType | undefined {
+  const bare = unwrapped(schema);
+  if (bare instanceof z.ZodObject) {
+    return Object.hasOwn(bare.shape, step) ? (bare.shape[step] as z.ZodType) : undefined;
+  }
+  if (bare instanceof z.ZodRecord) {
+    return bare.valueType as z.ZodType;
+  }
+  return bare instanceof z.ZodArray ? (bare.element as z.ZodType) : undefined;
+}
+
+/** The schema of what is at `path` of a value; undefined where nothing may be. */
+export function schemaAt(rules: z.ZodType, path: Path): z.ZodType | undefined {
+  const schema = path.reduce<z.ZodType | undefined>(
+    (current, step) => (current === undefined ? undefined : childOf(current, step)),
+    rules,
+  );
+  return schema === undefined ? undefined : unwrapped(schema);
 }
 
 /** The word that `typed` was probably meant to be. */
