@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { dockerFamily } from "./client/docker";
+import { docker } from "./client/docker";
 import { hostsFile } from "./client/hosts";
 import { main } from "./client/main";
 import { manifest } from "./client/manifest";
@@ -40,6 +40,14 @@ export interface ClientScriptValues {
 }
 
 /**
+ * The first line of the script's report. Whatever stands before it is not the script's: some
+ * machines' shells greet everybody who logs in.
+ */
+export function reportHeading(name: string): string {
+  return `--- private-registry ${name} ---`;
+}
+
+/**
  * A POSIX shell script that makes a machine trust the registry (`sh trust.sh`), or forget it again
  * (`sh trust.sh remove`), as root.
  *
@@ -48,20 +56,27 @@ export interface ClientScriptValues {
  * result, is its standard output, the same from run to run; problems go to standard error, with
  * exit code 1.
  *
- * @throws if `name` is not fit for a file name
+ * @throws if `name`, a host or the address has characters that such a thing cannot have
  */
 export function renderClientScript(values: ClientScriptValues): string {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(values.name)) {
+  const { name, hosts, registryAddress = "0.0.0.0" } = values;
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
     throw new Error(
-      `name: expected letters, digits, ".", "_" and "-", got ${JSON.stringify(values.name)}`,
+      `name: expected letters, digits, ".", "_" and "-", got ${JSON.stringify(name)}`,
     );
+  }
+  for (const host of [...hosts, registryAddress]) {
+    // These stand in lists of words, where nothing can be quoted.
+    if (!/^[A-Za-z0-9._:-]+$/.test(host)) {
+      throw new Error(`expected a DNS name or an IP address, got ${JSON.stringify(host)}`);
+    }
   }
   return [
     header(values),
     settings(values),
     manifest,
     hostsFile,
-    dockerFamily,
+    docker,
     proof,
     main,
     // Read to the last line before anything runs, so that a script cut short on its way does
@@ -90,6 +105,7 @@ PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL PATH
 
 name=${quote(name)}
+heading=${quote(reportHeading(name))}
 # The registry's hosts, those of them that mean whichever machine asks, and the port.
 hosts=${quote(join(hosts))}
 own_hosts=${quote(join(hosts.filter(isLoopback)))}

@@ -5,12 +5,18 @@ set_up_hosts() {
   if [ -z "$address" ] || [ -z "$address_names" ]; then
     return
   fi
-  block="# BEGIN private-registry $name$newline"
+  lines=
   for host in $address_names; do
-    block="$block$address $host$newline"
+    lines="$lines$address $host$newline"
   done
+  if [ ! -e /etc/hosts ]; then
+    want empty /etc/hosts
+    : >/etc/hosts
+  elif includes "$made" 'empty /etc/hosts'; then
+    want empty /etc/hosts
+  fi
   want hosts /etc/hosts
-  write_hosts_block /etc/hosts "$block# END private-registry $name$newline"
+  write_hosts_block /etc/hosts "$lines"
   # shellcheck disable=SC2086 # a list of words
   say "hosts: $(commas $address_names) at $address"
 }
@@ -20,36 +26,60 @@ line_numbers() {
   grep -nxF -e "$2" "$1" | cut -d : -f 1
 }
 
-# FILE BLOCK: puts the block where the one before it was, or on top; takes it out if it is empty.
-# On top, it goes before an older line for the same name, and is safe from a last line without an
-# end. The file is written in place, in one go: it may be a bind mount, and keeps its mode, owner
-# and labels.
+# FILE LINES: puts a block of the lines where the one before was, or on top; without lines, takes
+# it out. On top, it goes before older lines for the same names, and the last line may lack its end.
 write_hosts_block() {
-  if [ ! -e "$1" ]; then
-    [ -n "$2" ] || return 0
-    want file "$1"
-    : >"$1"
+  [ -e "$1" ] || return 0
+  begin="# BEGIN private-registry $name"
+  end="# END private-registry $name"
+  block=\${2:+$begin$newline$2$end$newline}
+  begins=$(line_numbers "$1" "$begin")
+  ends=$(line_numbers "$1" "$end")
+  before=0
+  after=1
+  if [ -n "$begins$ends" ]; then
+    case $begins:$ends in
+      *[!0-9:]* | :* | *:) false ;;
+      *) [ "$begins" -lt "$ends" ] ;;
+    esac || {
+      # shellcheck disable=SC2086 # lists of numbers
+      complain "$1: expected one line \\"$begin\\" with one line \\"$end\\" below it, got such lines" \\
+        "at \\"$(commas $begins)\\" and \\"$(commas $ends)\\"; delete them and what is between them," \\
+        'then run this again'
+      return 1
+    }
+    before=$((begins - 1))
+    after=$((ends + 1))
   fi
-  first=$(line_numbers "$1" "# BEGIN private-registry $name")
-  last=$(line_numbers "$1" "# END private-registry $name")
-  case $first:$last in
-    :) [ -n "$2" ] || return 0 ;;
-    *[!0-9:]* | :* | *:)
-      fail "$1: expected one pair of the lines '# BEGIN private-registry $name' and" \\
-        "'# END private-registry $name', but one is missing or there are more;" \\
-        "delete them and what stands between them, and run this again"
-      ;;
-  esac
-  {
-    if [ -z "$first" ]; then
-      printf '%s' "$2"
-      cat "$1"
+  new=$state/hosts.new
+  { head -n "$before" "$1" && printf '%s' "$block" && tail -n "+$after" "$1"; } >"$new" &&
+    overwrite "$1" "$new" &&
+    rm "$new"
+}
+
+same_bytes() {
+  [ "$(cat "$1" && echo .)" = "$(cat "$2" && echo .)" ]
+}
+
+# FILE NEW: gives the file the new bytes, in place and in one go: it may be a bind mount, and keeps
+# its mode, owner and labels.
+overwrite() {
+  if same_bytes "$1" "$2"; then
+    return
+  fi
+  old=$state/hosts.old
+  cat "$1" >"$old" || return
+  if ! cat "$2" >"$1"; then
+    cat "$old" >"$1" 2>/dev/null || :
+    if same_bytes "$1" "$old"; then
+      rm "$old"
+      complain "$1: cannot be written, as the line above says;" \\
+        'make it writable, or set hostsEntry to false for this client'
     else
-      head -n "$((first - 1))" "$1"
-      printf '%s' "$2"
-      tail -n "+$((last + 1))" "$1"
+      complain "$1: was not written in full, as the line above says; all it held is in $old"
     fi
-  } >"$state/hosts.new"
-  replace_text "$1" "$state/hosts.new"
+    return 1
+  fi
+  rm "$old"
 }
 `;

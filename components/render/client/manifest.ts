@@ -1,8 +1,9 @@
 /**
  * Makes files and folders, and remembers them, so that a later run can take away exactly those.
  *
- * The manifest has one line for each: `folder PATH`, `file PATH`, `hosts PATH` (a block in it). A
- * line is written before its thing is made: an interrupted run leaves nothing unknown.
+ * The manifest has one line for each: `folder PATH`, `file PATH`, `hosts PATH` (a block in it) and
+ * `empty PATH` (a file made for such a block). A line is written before its thing is made: an
+ * interrupted run leaves nothing unknown.
  */
 export const manifest = `# --- What this script made, and its manifest ---
 
@@ -14,6 +15,8 @@ made=$newline
 made_by_any=$newline
 # The manifest of this run.
 wanted=$newline
+# What earlier runs made and this one could not take away.
+left=
 # The paths that this run changed.
 changed=$newline
 # A file that is being written.
@@ -94,14 +97,15 @@ place() {
 
 # FOLDER: the CA in a folder whose every *.crt is trusted. A ca.crt of somebody else stays as it is.
 place_ca() {
-  if [ -e "$1/ca.crt" ] && ! includes "$made" "file $1/ca.crt"; then
+  if { [ -e "$1/ca.crt" ] || [ -L "$1/ca.crt" ]; } && ! includes "$made" "file $1/ca.crt"; then
     place "$1/$name.crt" "$ca_pem"
   else
     place "$1/ca.crt" "$ca_pem"
   fi
 }
 
-# Takes away what earlier runs made and this one does not want, the newest first.
+# Takes away what earlier runs made and this one does not want, the newest first. What cannot be
+# taken away stays in the manifest.
 forget_unwanted() {
   newest_first=
   IFS=$newline
@@ -110,7 +114,7 @@ forget_unwanted() {
   done
   for line in $newest_first; do
     unset IFS
-    forget "\${line%% *}" "\${line#* }"
+    forget "\${line%% *}" "\${line#* }" || left="$left$line$newline"
   done
   unset IFS
 }
@@ -118,26 +122,32 @@ forget_unwanted() {
 forget() {
   case $1 in
     file)
-      [ -e "$2" ] || return 0
-      rm -f "$2"
-      changed="$changed$2$newline"
+      if [ -e "$2" ] || [ -L "$2" ]; then
+        changed="$changed$2$newline"
+        rm -f "$2"
+      fi
       ;;
     folder)
       # Not empty: somebody else uses it by now.
       rmdir "$2" 2>/dev/null || :
       ;;
+    # The file was made for a block; whatever else it holds by now is not this script's.
+    empty) [ -s "$2" ] || rm -f "$2" ;;
     hosts) write_hosts_block "$2" '' ;;
   esac
 }
 
 write_manifest() {
-  if [ "$wanted" = "$made" ]; then
-    return
+  text=\${wanted#"$newline"}$left
+  if [ -z "$text" ]; then
+    rm -f "$state/manifest"
+    rmdir "$state" 2>/dev/null || :
+    rmdir /var/lib/private-registry 2>/dev/null || :
+  elif [ "$newline$text" != "$made" ]; then
+    unfinished=$state/manifest.new
+    printf '%s' "$text" >"$unfinished"
+    mv -f "$unfinished" "$state/manifest"
+    unfinished=
   fi
-  text=\${wanted#"$newline"}
-  unfinished=$state/manifest.new
-  printf '%s' "$text" >"$unfinished"
-  mv -f "$unfinished" "$state/manifest"
-  unfinished=
 }
 `;

@@ -1,0 +1,102 @@
+/** The two commands. */
+export const main = `# --- The commands ---
+
+# RUNTIME: whether it is to be set up.
+asked() {
+  case " $runtimes " in
+    *" $1 "*) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
+# RUNTIME IS_HERE: decides, and says why not. One that was asked for may be installed later.
+chosen() {
+  if [ -n "$runtimes" ] && ! asked "$1"; then
+    return 1
+  elif [ "$2" = no ] && [ -z "$runtimes" ]; then
+    absent="$absent $1"
+    return 1
+  fi
+}
+
+apply() {
+  # A first run that fails leaves nothing behind: nobody would know that it has to be removed.
+  [ -f "$state/manifest" ] || undo_on_failure=yes
+  mkdir -p "$state"
+  [ -z "$ca_pem" ] || place "$state/ca.crt" "$ca_pem"
+  set_up_runtimes
+  set_up_hosts
+  forget_unwanted
+  write_manifest
+  [ -z "$left" ] || exit 1
+  prove
+}
+
+set_up_runtimes() {
+  absent=
+  # shellcheck disable=SC2086 # lists of words
+  names=$(commas $registries)
+  if [ -z "$ca_pem" ]; then
+    say 'runtimes: no CA to give them; this machine is expected to know the issuer already'
+    return
+  fi
+  if docker_is_here; then here=yes; else here=no; fi
+  if chosen docker "$here"; then
+    set_up_docker
+    say "docker: trusts $names"
+  fi
+  # shellcheck disable=SC2086 # a list of words
+  [ -z "$absent" ] || say "not found: $(commas $absent)"
+}
+
+remove() {
+  if [ "$made" = "$newline" ]; then
+    say 'nothing to remove'
+    return
+  fi
+  forget_unwanted
+  write_manifest
+  [ -z "$left" ] || exit 1
+  say 'removed'
+}
+
+on_exit() {
+  status=$?
+  trap - EXIT
+  set +e
+  [ -z "$unfinished" ] || rm -f "$unfinished"
+  rm -f "$state/hosts.new"
+  if [ "$status" -ne 0 ] && [ "$undo_on_failure" = yes ]; then
+    complain 'this first set-up failed, so what it had made is taken away again'
+    read_manifests
+    wanted=$newline
+    left=
+    forget_unwanted
+    write_manifest
+  fi
+  exit "$status"
+}
+
+main() {
+  command=\${1:-apply}
+  case $command in
+    apply | remove) ;;
+    *) fail "expected the argument apply or remove, got \\"$command\\"" ;;
+  esac
+  [ "$(id -u)" -eq 0 ] || fail "$(id -un) cannot change /etc: run this as root, such as with sudo"
+  for folder in /etc /var/lib; do
+    [ -w "$folder" ] || fail "$folder cannot be written: mount it writable"
+  done
+  undo_on_failure=no
+  trap on_exit EXIT
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  read_manifests
+  say "$heading"
+  case $command in
+    apply) apply ;;
+    remove) remove ;;
+  esac
+}
+`;

@@ -1,0 +1,141 @@
+/** One real request to each of the registry's hosts, with the tool at hand. */
+export const proof = `# --- Proof: the registry answers at each host, with a certificate that the CA signed ---
+
+prove() {
+  # What counts is how this machine itself reaches the registry.
+  unset http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY
+  if command -v curl >/dev/null; then
+    tool=curl
+  elif wget --version 2>/dev/null | grep -q 'GNU Wget'; then
+    # busybox has a wget as well, which checks no certificate.
+    tool=wget
+  elif command -v openssl >/dev/null; then
+    tool=openssl
+  else
+    say 'not proved: this machine has no curl, GNU wget or openssl to ask the registry with'
+    return
+  fi
+  proved=
+  failed=
+  for host in $hosts; do
+    if answers "$host"; then
+      proved="$proved $host"
+    elif means_itself "$host"; then
+      # No fault: only on the registry's own machine can it be reached by that.
+      say "not proved: $host, which is this machine itself, where no such registry answers"
+    else
+      failed="$failed $host"
+      complain "$host: not proved with $tool: $words; $(mend "$words")"
+    fi
+  done
+  [ -z "$failed" ] || exit 1
+  if [ -z "$proved" ]; then
+    fail "not proved: every host of the registry means this machine itself, where none answers;" \\
+      "give the registry a domain or address that other machines reach it by"
+  fi
+  # shellcheck disable=SC2086 # a list of words
+  say "proved with $tool: $(commas $proved)"
+}
+
+means_itself() {
+  for own in $own_hosts; do
+    [ "$1" != "$own" ] || return 0
+  done
+  return 1
+}
+
+# HOST: whether the registry answers there; if not, $words says why. A registry that has just been
+# changed may need a moment.
+answers() {
+  authority=$1:$port
+  case $1 in
+    *:*) authority=[$1]:$port ;;
+  esac
+  for pause in 1 2 0; do
+    case $tool in
+      curl) ask_with_curl ;;
+      wget) ask_with_wget ;;
+      openssl) ask_with_openssl "$1" ;;
+    esac
+    case $code in
+      # 401 is what a registry says to those without credentials.
+      200 | 401 | 403 | 429) return 0 ;;
+      [1-9]*) words="https://$authority/v2/ answered HTTP $code, expected 200 or 401" ;;
+    esac
+    sleep "$pause"
+  done
+  return 1
+}
+
+# These set $code to the HTTP status, or to nothing and $words to what went wrong.
+
+ask_with_curl() {
+  set -- "https://$authority/v2/"
+  [ -z "$ca_pem" ] || set -- --cacert "$state/ca.crt" "$@"
+  words=$(curl -q --globoff --silent --show-error --connect-timeout 10 --max-time 30 \\
+    --output /dev/null --write-out "$newline%{http_code}" "$@" 2>&1) || :
+  code=\${words##*"$newline"}
+  code=\${code#000}
+  words=$(printf '%s' "$words" | head -n 1)
+}
+
+ask_with_wget() {
+  set -- "https://$authority/v2/"
+  [ -z "$ca_pem" ] || set -- --ca-certificate="$state/ca.crt" "$@"
+  # A home of its own, for wget keeps files there.
+  words=$(HOME=$state wget --no-config --no-hsts --no-verbose --server-response --tries=1 \\
+    --timeout=10 --output-document=/dev/null "$@" 2>&1) || :
+  status_of "$words"
+  words=$(printf '%s' "$words" | grep -v '^To connect to' | head -n 2 | tr '\\n' ' ')
+}
+
+ask_with_openssl() {
+  case $1 in
+    *:*) set -- -verify_ip "$1" ;;
+    *[!0-9.]*) set -- -verify_hostname "$1" -servername "$1" ;;
+    *) set -- -verify_ip "$1" ;;
+  esac
+  [ -z "$ca_pem" ] || set -- -CAfile "$state/ca.crt" "$@"
+  set -- openssl s_client -quiet -connect "$authority" -verify_return_error "$@"
+  if command -v timeout >/dev/null; then
+    set -- timeout 30 "$@"
+  fi
+  words=$(printf 'GET /v2/ HTTP/1.1\\r\\nHost: %s\\r\\nConnection: close\\r\\n\\r\\n' "$authority" |
+    "$@" 2>&1) || :
+  status_of "$words"
+  words=$(printf '%s' "$words" | grep -i error | head -n 1)
+}
+
+# TEXT: sets $code to the HTTP status that stands in it.
+status_of() {
+  code=
+  case $1 in
+    *HTTP/1.[01]\\ [1-9][0-9][0-9]*)
+      code=\${1#*HTTP/1.[01] }
+      code=\${code%%[!0-9]*}
+      ;;
+  esac
+}
+
+# WORDS: what to do about them.
+mend() {
+  case $1 in
+    *esolv* | *'ame or service'* | *'in name resolution'* | *'bad address'* | *'odename'*)
+      say 'this machine does not know the name: set registryAddress for a hosts entry,' \\
+        'or add the name to the DNS that this machine asks'
+      ;;
+    *' answered HTTP '*)
+      say 'something else than the registry may have that address, or the registry is not well:' \\
+        "check where the name leads, and the registry's containers"
+      ;;
+    *ertificate* | *verif* | *SSL* | *TLS*)
+      say 'either another server answers there, or the registry has a certificate of another CA' \\
+        'or without this name: check where the name leads, then run "pulumi up" again'
+      ;;
+    *)
+      say "check that the registry runs, that port $port is open from here to there," \\
+        'and that the name leads to the right address'
+      ;;
+  esac
+}
+`;
