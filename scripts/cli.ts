@@ -1,0 +1,47 @@
+import { Command } from "commander";
+import { doctor } from "./commands/doctor";
+import { down } from "./commands/down";
+import { pulumi } from "./commands/pulumi";
+import { test } from "./commands/test";
+import { up } from "./commands/up";
+import { describeFailure } from "./problem";
+
+/** A command of package.json's scripts. */
+type Run = (args: readonly string[]) => Promise<number>;
+
+const program = new Command("npm run").description("A private container registry with Pulumi");
+
+/** Adds a command whose arguments all go to the Pulumi CLI, `--help` too. */
+function addPulumiCommand(name: string, description: string, run: Run): void {
+  program
+    .command(name)
+    .description(description)
+    .argument("[args...]", "arguments for Pulumi")
+    .allowUnknownOption()
+    .passThroughOptions()
+    .helpOption(false)
+    .action((args: string[]) => finish(run(args)));
+}
+
+async function finish(run: Promise<number>): Promise<void> {
+  process.exitCode = await run;
+}
+
+program.enablePositionalOptions();
+addPulumiCommand("up", "set up what is missing and deploy", up);
+addPulumiCommand("down", "take the deployment away", down);
+addPulumiCommand("pulumi", "the Pulumi CLI with the same backend and stack", pulumi);
+program
+  .command("doctor")
+  .description("say what this machine has and lacks")
+  .action(() => finish(doctor()));
+program
+  .command("test")
+  .description("run all checks and tests")
+  .option("--unit", "only those that need no Docker and no Pulumi")
+  .action((options: { unit?: boolean }) => finish(test({ unitOnly: options.unit === true })));
+
+program.parseAsync(process.argv).catch((error: unknown) => {
+  process.stderr.write(`${describeFailure(error)}\n`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,193 @@
+import { existsSync } from "node:fs";
+import { statfs } from "node:fs/promises";
+import { createServer } from "node:net";
+import { dirname } from "node:path";
+import { readContext, type Context } from "../context";
+import { isRemote } from "../engine/address";
+import { EngineApi } from "../engine/api";
+import { connectFailure, engineMend, look, remedyFor } from "../engine/ensure";
+import { findProgram } from "../find-program";
+import { images } from "../pins";
+import { findCli } from "../pulumi/cli";
+import { pluginStates } from "../pulumi/plugins";
+import { formatFindings, isHealthy, type Finding } from "./findings";
+
+/** Builds of the engine and the images take this much at most, with Go's caches. */
+const WANTED_DISK_GIB = 10;
+
+/** `npm run doctor`: says what the machine has and lacks, and changes nothing. */
+export async function doctor(): Promise<number> {
+  const context = readContext();
+  const api = new EngineApi(context.engine.host);
+  const engine = await checkEngine(context, api);
+  const findings = [
+    checkNode(),
+    engine,
+    checkDockerCli(context),
+    ...(engine.state === "ok" ? await checkImages(api, context) : []),
+    await checkPort(context, engine.state === "ok" ? api : undefined),
+    await checkCli(context),
+    ...checkPlugins(context),
+    checkBackend(context),
+    await checkDisk(context.store.cacheFolder),
+  ];
+  process.stdout.write(formatFindings(findings));
+  return isHealthy(findings) ? 0 : 1;
+}
+
+function checkNode(): Finding {
+  // The bootstrap has refused an older one, and installed the dependencies.
+  return {
+    thing: "Node",
+    state: "ok",
+    detail: `${process.versions.node}, npm dependencies installed`,
+  };
+}
+
+async function checkEngine(context: Context, api: EngineApi): Promise<Finding> {
+  const { engine } = context;
+  const thing = "Docker engine";
+  const failure = await connectFailure(api);
+  if (failure === undefined) {
+    return { thing, state: "ok", detail: `${await api.describe()}, at ${engine.host}` };
+  }
+  const situation = look(engine, failure);
+  const remedy = remedyFor(situation);
+  const detail = `${engine.host} does not answer: ${failure.message}`;
+  if (remedy === "tell") {
+    return { thing, state: "broken", detail, mend: engineMend(situation, engine) };
+  }
+  const does = remedy === "install" ? "installs and starts docker.io" : "starts dockerd";
+  return { thing, state: "missing", detail, mend: [`npm run up ${does}.`] };
+}
+
+function checkDockerCli(context: Context): Finding {
+  const thing = "docker command";
+  const file = findProgram("docker", context.env["PATH"]);
+  if (file !== undefined) return { thing, state: "ok", detail: file };
+  return {
+    thing,
+    state: isRemote(context.engine.host) ? "broken" : "missing",
+    detail: "not on PATH",
+    mend: [
+      "It comes with the engine. For an engine elsewhere: apt-get install docker.io or docker-cli.",
+    ],
+  };
+}
+
+async function checkImages(api: EngineApi, context: Context): Promise<Finding[]> {
+  const wanted = [
+    context.project.images.registry ?? images.registry,
+    context.project.images.nginx ?? images.nginx,
+  ];
+  return Promise.all(
+    wanted.map(async (reference): Promise<Finding> => {
+      const thing = `image ${reference}`;
+      if (await api.hasImage(reference)) return { thing, state: "ok", detail: "on the engine" };
+      const mend = ["npm run up pulls it; the default ones it builds where no pull is possible."];
+      return { thing, state: "missing", detail: "not on the engine", mend };
+    }),
+  );
+}
+
+/** A port in use is fine when the registry of this project is what uses it. */
+async function checkPort(context: Context, api: EngineApi | undefined): Promise<Finding> {
+  const { bindAddress, httpsPort } = context.project;
+  const thing = `port ${bindAddress}:${httpsPort}`;
+  if (isRemote(context.engine.host)) {
+    return { thing, state: "ok", detail: `not checked: it is on ${context.engine.host}` };
+  }
+  const code = await tryToListen(httpsPort, bindAddress);
+  if (code === undefined) return { thing, state: "ok", detail: "free" };
+  if (code === "EADDRINUSE") {
+    const owner = await api?.publisherOf(httpsPort);
+    if (owner !== undefined) {
+      return { thing, state: "ok", detail: `published by the container ${owner}` };
+    }
+    return {
+      thing,
+      state: "broken",
+      detail: "in use by another program",
+      mend: [
+        `Find it: ss -ltnp 'sport = :${httpsPort}'. Stop it, or choose another port:`,
+        "  npm run pulumi -- config set httpsPort 8443",
+      ],
+    };
+  }
+  return code === "EACCES"
+    ? { thing, state: "ok", detail: "not checked: only root may try it, the engine may use it" }
+    : {
+        thing,
+        state: "broken",
+        detail: code,
+        mend: ["Set bindAddress to an address of this machine."],
+      };
+}
+
+function tryToListen(port: number, address: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.on("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    server.listen(port, address, () => server.close(() => resolve(undefined)));
+  });
+}
+
+async function checkCli(context: Context): Promise<Finding> {
+  const { env, home, parts, pins, store } = context;
+  const thing = "Pulumi CLI";
+  const cli = await findCli({ env, home, version: pins.pulumi, parts, store });
+  if (cli !== undefined) {
+    return { thing, state: "ok", detail: `${cli.version}, ${cli.origin}, ${cli.program}` };
+  }
+  const mend = [
+    "npm run up downloads it, or builds it from Go modules where that is not possible.",
+  ];
+  return { thing, state: "missing", detail: `not on PATH, not in ${store.cacheFolder}`, mend };
+}
+
+function checkPlugins(context: Context): Finding[] {
+  return [...pluginStates(context)].map(([{ name, version }, state]): Finding => {
+    const thing = `provider ${name} ${version}`;
+    switch (state.kind) {
+      case "on PATH":
+        return { thing, state: "ok", detail: `on PATH, ${state.file}` };
+      case "theirs":
+        return { thing, state: "ok", detail: `Pulumi's own or put there by you, ${state.file}` };
+      case "ours":
+        return { thing, state: "ok", detail: `built here, ${state.file}` };
+      case "outdated":
+        return {
+          thing,
+          state: "missing",
+          detail: "built here from sources that have changed since",
+          mend: ["npm run up replaces it."],
+        };
+      case "missing":
+        return {
+          thing,
+          state: "missing",
+          detail: "not installed",
+          mend: ["npm run up downloads it, or builds it from Go modules."],
+        };
+    }
+  });
+}
+
+function checkBackend(context: Context): Finding {
+  const { backend, stack } = context;
+  const where = backend.env["PULUMI_BACKEND_URL"] ?? "your own backend";
+  return { thing: "stack", state: "ok", detail: `${stack.name}, kept in ${where}` };
+}
+
+async function checkDisk(cacheFolder: string): Promise<Finding> {
+  let folder = cacheFolder;
+  while (!existsSync(folder)) folder = dirname(folder);
+  const { bavail, bsize } = await statfs(folder);
+  const free = (bavail * bsize) / 2 ** 30;
+  const detail = `${free.toFixed(1)} GiB free in ${folder}`;
+  if (free >= WANTED_DISK_GIB) return { thing: "disk", state: "ok", detail };
+  const mend = [
+    `A first build takes up to ${WANTED_DISK_GIB} GiB; the images that are pushed come on top.`,
+  ];
+  return { thing: "disk", state: free < 1 ? "broken" : "missing", detail, mend };
+}

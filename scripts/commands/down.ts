@@ -1,0 +1,33 @@
+import { readContext, type Context } from "../context";
+import { ownFolder } from "../paths";
+import type { PulumiCli } from "../pulumi/cli";
+import { askPulumi, runPulumi } from "../pulumi/run";
+import { stackExists } from "../pulumi/stack";
+import { setUp } from "../setup/set-up";
+import { isHelp, withDefaults } from "./pulumi-arguments";
+
+/** `npm run down`: takes away what the stack has deployed. */
+export async function down(args: readonly string[]): Promise<number> {
+  const context = readContext(args);
+  const { backend, project, stack } = context;
+  const isOurs = backend.backend === "ours";
+  if (!isHelp(args) && isOurs && !stackExists(ownFolder, project.name, stack.name)) {
+    return nothingToDo(context);
+  }
+  const cli = await setUp(context, { engine: !isHelp(args), images: false });
+  if (!isHelp(args) && !isOurs && !(await isKnown(context, cli))) return nothingToDo(context);
+  const named = stack.from === "default" ? ["--stack", stack.name] : [];
+  return runPulumi(context, cli, ["destroy", ...named, ...withDefaults(args)]);
+}
+
+function nothingToDo({ progress, stack }: Context): number {
+  progress.note(`There is no stack ${stack.name} here: nothing to take down.`);
+  return 0;
+}
+
+/** Whether the user's own backend has the stack. */
+async function isKnown(context: Context, cli: PulumiCli): Promise<boolean> {
+  const listed = await askPulumi(context, cli, ["stack", "ls", "--json"]);
+  const stacks = JSON.parse(listed) as { name: string }[];
+  return stacks.some(({ name }) => name.split("/").at(-1) === context.stack.name);
+}

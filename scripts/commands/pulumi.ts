@@ -1,0 +1,48 @@
+import { readContext } from "../context";
+import { ownFolder } from "../paths";
+import { prepareBackend } from "../pulumi/environment";
+import { ensureStack, runPulumi } from "../pulumi/run";
+import { setUp } from "../setup/set-up";
+import { isHelp } from "./pulumi-arguments";
+
+/** Commands that work without a stack, or choose one themselves. */
+const WITHOUT_STACK = [
+  "about",
+  "completion",
+  "help",
+  "login",
+  "logout",
+  "plugin",
+  "stack init",
+  "stack ls",
+  "stack select",
+  "stack unselect",
+  "version",
+  "whoami",
+];
+
+/** Commands that ask the engine for something. */
+const WITH_ENGINE = ["destroy", "import", "preview", "refresh", "up", "update", "watch"];
+
+/** `npm run pulumi -- ARGS`: the CLI with what `npm run up` uses. */
+export async function pulumi(args: readonly string[]): Promise<number> {
+  const context = readContext(args);
+  const words = args.filter((argument) => !argument.startsWith("-"));
+  const cli = await setUp(context, {
+    engine: WITH_ENGINE.includes(words[0] ?? ""),
+    images: ["up", "update", "watch"].includes(words[0] ?? ""),
+  });
+  if (needsStack(args)) await ensureStack(context, cli);
+  else prepareBackend(context.backend, ownFolder);
+  return runPulumi(context, cli, args);
+}
+
+/** Whether a command works on the selected stack, so that one must be selected. */
+export function needsStack(args: readonly string[]): boolean {
+  const words = args.filter((argument) => !argument.startsWith("-"));
+  if (words.length === 0 || isHelp(args)) return false;
+  const [first, second] = words;
+  return ![first, `${first ?? ""} ${second ?? ""}`].some((command) =>
+    WITHOUT_STACK.includes(command ?? ""),
+  );
+}

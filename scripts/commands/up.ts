@@ -1,0 +1,20 @@
+import { readContext } from "../context";
+import { ensureStack, runPulumi, askPulumi } from "../pulumi/run";
+import { setUp } from "../setup/set-up";
+import { nextSteps, outputsSchema } from "./next-steps";
+import { isHelp, withDefaults } from "./pulumi-arguments";
+
+/** `npm run up`: sets up whatever is missing, deploys, and tells what comes next. */
+export async function up(args: readonly string[]): Promise<number> {
+  const context = readContext(args);
+  const cli = await setUp(context, { engine: !isHelp(args), images: !isHelp(args) });
+  if (!isHelp(args)) await ensureStack(context, cli);
+  const code = await runPulumi(context, cli, ["up", ...withDefaults(args)]);
+  if (code !== 0 || isHelp(args) || args.includes("--preview-only")) return code;
+
+  const stack = context.stack.from === "argument" ? ["--stack", context.stack.name] : [];
+  const output = await askPulumi(context, cli, ["stack", "output", "--json", ...stack]);
+  const outputs = outputsSchema.safeParse(JSON.parse(output));
+  if (outputs.success) process.stdout.write(nextSteps(outputs.data));
+  return 0;
+}

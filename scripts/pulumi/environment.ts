@@ -1,0 +1,102 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { nonEmpty } from "../paths";
+
+/** Which backend and passphrase the CLI is to use. */
+export interface BackendChoice {
+  /** `ours` is the local backend of this checkout. */
+  backend: "ours" | "own";
+  /** The passphrase is the generated one of this checkout. */
+  generatedPassphrase: boolean;
+  /** Added to the environment of the CLI. */
+  env: Record<string, string>;
+}
+
+/** Everything that decides about the backend. */
+export interface BackendFacts {
+  env: NodeJS.ProcessEnv;
+  /** `backend.url` of Pulumi.yaml. */
+  projectBackend: string | undefined;
+  /** Where `pulumi login` has logged in to. */
+  loggedInTo: string | undefined;
+  /** The folder that this checkout keeps for itself. */
+  ownFolder: string;
+  /** The stack's settings file has a passphrase's salt. */
+  stackHasSalt: boolean;
+  /** The generated passphrase exists. */
+  passphraseExists: boolean;
+}
+
+/**
+ * Chooses backend and passphrase. What the user has set, or logged in to, is respected; what is
+ * left gets a local backend and a generated passphrase.
+ */
+export function chooseBackend(facts: BackendFacts): BackendChoice {
+  const { env } = facts;
+  const chosen = [
+    env["PULUMI_BACKEND_URL"],
+    env["PULUMI_ACCESS_TOKEN"],
+    facts.projectBackend,
+    facts.loggedInTo,
+  ];
+  const isOwn = chosen.some((value) => nonEmpty(value) !== undefined);
+  const added: Record<string, string> = isOwn
+    ? {}
+    : { PULUMI_BACKEND_URL: `file://${join(facts.ownFolder, "state")}` };
+
+  const hasPassphrase =
+    // An empty passphrase is a passphrase.
+    env["PULUMI_CONFIG_PASSPHRASE"] !== undefined ||
+    nonEmpty(env["PULUMI_CONFIG_PASSPHRASE_FILE"]) !== undefined;
+  // A stack that was encrypted before ours was generated has another one, which only its owner knows.
+  const isTheirStack = isOwn && facts.stackHasSalt && !facts.passphraseExists;
+  const generatedPassphrase = !hasPassphrase && !isTheirStack;
+  if (generatedPassphrase) {
+    added["PULUMI_CONFIG_PASSPHRASE_FILE"] = passphraseFile(facts.ownFolder);
+  }
+  return { backend: isOwn ? "own" : "ours", generatedPassphrase, env: added };
+}
+
+/** Where the generated passphrase is. */
+export function passphraseFile(ownFolder: string): string {
+  return join(ownFolder, "passphrase");
+}
+
+/** Makes the folders and the passphrase of a choice, for the user's eyes only. */
+export function prepareBackend(choice: BackendChoice, ownFolder: string): void {
+  mkdirSync(ownFolder, { recursive: true, mode: 0o700 });
+  if (choice.backend === "ours") {
+    mkdirSync(join(ownFolder, "state"), { recursive: true, mode: 0o700 });
+  }
+  if (choice.generatedPassphrase) makePassphrase(passphraseFile(ownFolder));
+}
+
+/** 32 random bytes, written whole or not at all, and never over a passphrase that is there. */
+function makePassphrase(file: string): void {
+  if (existsSync(file)) return;
+  const draft = `${file}.${process.pid}`;
+  writeFileSync(draft, randomBytes(32).toString("base64url"), { mode: 0o600 });
+  try {
+    linkSync(draft, file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  } finally {
+    rmSync(draft);
+  }
+}
+
+const credentials = z.object({ current: z.string().optional() });
+
+/** The backend that `pulumi login` remembers. */
+export function loggedInTo(home: string): string | undefined {
+  const file = join(home, "credentials.json");
+  if (!existsSync(file)) return undefined;
+  try {
+    const parsed = credentials.safeParse(JSON.parse(readFileSync(file, "utf8")));
+    return parsed.success ? nonEmpty(parsed.data.current) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,82 @@
+import { constants } from "node:os";
+import { execa } from "execa";
+import { pulumiEnvironment, type Context } from "../context";
+import { checkout, ownFolder } from "../paths";
+import { Problem } from "../problem";
+import type { PulumiCli } from "./cli";
+import { prepareBackend } from "./environment";
+import { stackExists } from "./stack";
+
+/**
+ * Runs the CLI with this run's own input and output.
+ *
+ * @returns Its exit code.
+ */
+export async function runPulumi(
+  context: Context,
+  cli: PulumiCli,
+  args: readonly string[],
+): Promise<number> {
+  // Ctrl-C reaches the CLI too, which then ends in good order; this run waits for it.
+  const ignore = () => undefined;
+  process.on("SIGINT", ignore);
+  try {
+    const running = execa(cli.program, args, {
+      cwd: checkout,
+      env: pulumiEnvironment(context, cli),
+      extendEnv: false,
+      stdio: "inherit",
+      reject: false,
+    });
+    const forward = () => void running.kill("SIGTERM");
+    process.on("SIGTERM", forward);
+    const result = await running;
+    process.off("SIGTERM", forward);
+    if (result.signal !== undefined) return 128 + constants.signals[result.signal];
+    if (result.exitCode === undefined) throw new Error(result.shortMessage);
+    return result.exitCode;
+  } finally {
+    process.off("SIGINT", ignore);
+  }
+}
+
+/** Runs the CLI and gives what it wrote. Throws a Problem with its own words when it fails. */
+export async function askPulumi(
+  context: Context,
+  cli: PulumiCli,
+  args: readonly string[],
+): Promise<string> {
+  const result = await execa(cli.program, [...args, "--non-interactive"], {
+    cwd: checkout,
+    env: pulumiEnvironment(context, cli),
+    extendEnv: false,
+    stdin: "ignore",
+    reject: false,
+  });
+  if (!result.failed) return result.stdout;
+  const words = result.stderr.trim() || (result.shortMessage ?? "");
+  throw new Problem(`pulumi ${args.join(" ")}:`, words.split("\n"));
+}
+
+/**
+ * Makes sure of the backend and the stack. Where both are ours, two files tell that there is
+ * nothing to do; for a backend of the user's the CLI is asked.
+ */
+export async function ensureStack(context: Context, cli: PulumiCli): Promise<void> {
+  const { backend, project, stack } = context;
+  prepareBackend(backend, ownFolder);
+  const exists = backend.backend === "ours" && stackExists(ownFolder, project.name, stack.name);
+  if (exists && stack.from !== "default") return;
+  if (stack.from === "argument") {
+    // Named for this command only: it becomes no selection.
+    if (backend.backend === "ours") {
+      context.progress.note(`• stack ${stack.name}: creating it`);
+      await askPulumi(context, cli, ["stack", "init", stack.name, "--no-select"]);
+    }
+    return;
+  }
+  context.progress.note(
+    `• stack ${stack.name}: ${exists ? "selecting" : "selecting or creating"} it`,
+  );
+  await askPulumi(context, cli, ["stack", "select", stack.name, "--create"]);
+}

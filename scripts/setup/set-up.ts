@@ -1,0 +1,95 @@
+import type { Context } from "../context";
+import { ensureEngine } from "../engine/ensure";
+import { ensureImage } from "../engine/images";
+import { EngineApi } from "../engine/api";
+import { findProgram } from "../find-program";
+import { isRemote } from "../engine/address";
+import { images } from "../pins";
+import { Problem } from "../problem";
+import { ensureCli, type PulumiCli } from "../pulumi/cli";
+import { ensurePlugins } from "../pulumi/plugins";
+
+/** What a command needs besides the Pulumi CLI. */
+export interface Needs {
+  /** A Docker engine that answers. */
+  engine: boolean;
+  /** The default images on the engine. */
+  images: boolean;
+}
+
+/** Makes sure of the engine, the images, the Pulumi CLI and its plugins, side by side. */
+export async function setUp(context: Context, needs: Needs): Promise<PulumiCli> {
+  const { env, home, parts, pins, progress, store } = context;
+  const cli = ensureCli({ env, home, version: pins.pulumi, parts, store });
+  // A failure of one must not leave the others running behind an error message.
+  const outcomes = await Promise.allSettled([
+    cli,
+    ensurePlugins({ env, home, pins, parts, store }, cli),
+    ensureEngineAndImages(context, needs),
+  ]);
+  const failures = outcomes.flatMap((outcome): unknown[] =>
+    outcome.status === "rejected" ? [outcome.reason] : [],
+  );
+  const [first, ...others] = [...new Set(failures)];
+  if (first === undefined) return cli;
+  for (const other of others) progress.failure(other);
+  throw first as Error;
+}
+
+async function ensureEngineAndImages(context: Context, needs: Needs): Promise<void> {
+  if (!needs.engine) return;
+  const { engine, parts, progress, store } = context;
+  let api: EngineApi;
+  if (isRemote(engine.host)) {
+    requireForRemote(engine.host);
+    api = new EngineApi(engine.host);
+    await requireAnswer(api, engine.from);
+  } else {
+    api = await ensureEngine(engine, progress, store.logFolder);
+  }
+  if (!needs.images) return;
+  // Where the stack names another image, the deployment itself gets it.
+  const wanted = { ...images, ...definedOnly(context.project.images) };
+  await Promise.all([
+    wanted.registry === images.registry
+      ? ensureImage(api, images.registry, parts.registryImage, store)
+      : undefined,
+    wanted.nginx === images.nginx
+      ? ensureImage(api, images.nginx, parts.nginxImage, store)
+      : undefined,
+  ]);
+}
+
+/** The programs with which an engine on another machine is reached. */
+function requireForRemote(host: string): void {
+  const programs = host.startsWith("ssh://") ? ["docker", "ssh"] : ["docker"];
+  for (const program of programs) {
+    if (findProgram(program, process.env["PATH"]) !== undefined) continue;
+    throw new Problem(`${program}: not found, but needed to reach the engine ${host}.`, [
+      program === "ssh"
+        ? "On Debian and Ubuntu: apt-get install openssh-client"
+        : "On Debian and Ubuntu: apt-get install docker.io (or docker-cli); no engine needs to run here.",
+    ]);
+  }
+}
+
+async function requireAnswer(api: EngineApi, from: string): Promise<void> {
+  try {
+    await api.version();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Problem(`Docker engine: ${api.host} (from ${from}) does not answer: ${reason}`, [
+      `Try it by hand: docker -H ${api.host} version`,
+    ]);
+  }
+}
+
+function definedOnly(named: {
+  registry: string | undefined;
+  nginx: string | undefined;
+}): Partial<Record<"registry" | "nginx", string>> {
+  return {
+    ...(named.registry === undefined ? {} : { registry: named.registry }),
+    ...(named.nginx === undefined ? {} : { nginx: named.nginx }),
+  };
+}
