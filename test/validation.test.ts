@@ -1,0 +1,710 @@
+import * as pulumi from "@pulumi/pulumi";
+import { describe, expect, it } from "vitest";
+import type { PrivateRegistryArgs } from "../components/private-registry";
+import { registryRules } from "../components/rules/registry";
+import { nearest } from "../components/rules/schema";
+import { checkArgs, findProblems, formatPath, setCommand } from "../components/validation";
+import { encrypted, issue } from "./support/certificates";
+
+const namespace = "private-registry";
+const domains = ["registry.example.com"];
+const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH";
+
+const root = issue({ subject: "Root", ca: true });
+const leaf = issue({ subject: "leaf", issuer: root, sans: "DNS:registry.example.com" });
+
+/** The problems that otherwise valid settings have with `settings`. */
+function problemsOf(settings: Record<string, unknown>): string[] {
+  return findProblems({ domains, ...settings }, registryRules, { where: "", namespace });
+}
+
+const everything: PrivateRegistryArgs = {
+  domains: ["registry.example.com", "localhost", "10.0.0.5", "::1"],
+  httpsPort: 5443,
+  bindAddress: "127.0.0.1",
+  users: { alice: { password: "hunter2", access: "pull" }, "a.b@c-d_e": {} },
+  anonymousPull: true,
+  certificate: {
+    keyAlgorithm: "RSA-4096",
+    caValidityDays: 3651,
+    validityDays: 398,
+    renewalDays: 397,
+  },
+  images: { registry: "registry:3", nginx: "nginx" },
+  dockerHost: "ssh://ops@registry.example.com",
+  dataPath: "/srv/registry",
+  keepData: false,
+  registryAddress: "10.0.0.5",
+  clients: {
+    web1: {
+      host: "10.0.0.11",
+      port: 2222,
+      user: "ops",
+      privateKey: leaf.privateKeyPem,
+      hostKey,
+      proxy: { host: "bastion", port: 65535, password: "x" },
+      sudo: true,
+      runtimes: ["docker", "podman"],
+      systemTrust: true,
+      hostsEntry: true,
+    },
+    web2: {
+      host: "web2",
+      privateKey: encrypted(leaf.privateKeyPem),
+      privateKeyPassword: "secret",
+    },
+  },
+};
+
+describe("valid settings", () => {
+  it.each([
+    ["the least", {}],
+    ["everything at once", everything],
+    ["nobody who may log in, but anybody who may pull", { users: {}, anonymousPull: true }],
+    [
+      "an own certificate beside an empty `certificate`",
+      { certificate: {}, ownCertificate: { ...leaf, caPem: root.certificatePem } },
+    ],
+    ["empty maps where those mean the default", { certificate: {}, images: {}, clients: {} }],
+    ["what is undefined", { users: undefined, certificate: undefined, httpsPort: undefined }],
+    ["a name without dots with a port", { domains: ["registry"], httpsPort: 5443 }],
+    ["a name without dots behind another", { domains: [...domains, "registry"] }],
+    ["a short CA for a shorter certificate", { certificate: { caValidityDays: 366 } }],
+    ["no hosts entry without an address", { clients: { web1: { host: "h", hostsEntry: false } } }],
+  ] as [string, Record<string, unknown>][])("may have %s", (_, settings) => {
+    expect(problemsOf(settings)).toEqual([]);
+  });
+});
+
+const set = "set it with: pulumi config set";
+
+/** A problem without its mend. */
+function titleOf([line = ""]: readonly string[]): string {
+  return line.split("; ")[0] ?? line;
+}
+
+describe("a problem is told with what was expected, what was got and its mend", () => {
+  const aDomain =
+    "expected a DNS name in lower case, or an IP address, without scheme, port, path, wildcard " +
+    "or trailing dot";
+  const aPort = "expected a whole number from 1 to 65535";
+  const aPassword =
+    "expected a password of 1 to 72 bytes (bcrypt reads no more), without control characters";
+  const aUserName =
+    "expected a user name of 1 to 64 letters, digits and . _ @ -, with a letter or digit in front";
+  const aClientName =
+    "expected a client's name of 1 to 63 letters, digits and . _ -, with a letter or digit in front";
+  const anImage =
+    "expected an image reference such as [host[:port]/]name[:tag][@digest], the name in lower case";
+  const aKey = "expected a private key, PEM or OpenSSH";
+  const aHostKey =
+    "expected a public key as in authorized_keys (ssh-keyscan prints it after the host's name)";
+  const topKeys = Object.keys(registryRules.shape).join(", ");
+  const sshKeys = "host, port, user, privateKey, privateKeyPassword, password, hostKey";
+  const inWeb1 = (key: string, value = "") =>
+    `${set} --path private-registry:clients.web1.${key}${value}`;
+  const web1 = (settings: Record<string, unknown>) => ({
+    clients: { web1: { host: "h", ...settings } },
+  });
+
+  const table: [Record<string, unknown>, ...string[]][] = [
+    // domains
+    [
+      { domains: undefined },
+      "domains: expected a list of at least one DNS name or IP address, got nothing; " +
+        `${set} --path 'private-registry:domains[0]' registry.example.com`,
+    ],
+    [
+      { domains: [] },
+      "domains: expected a list of at least one DNS name or IP address, got an empty list; " +
+        `${set} --path 'private-registry:domains[0]' registry.example.com`,
+    ],
+    [
+      { domains: "a.example.com,b.example.com" },
+      "domains: expected a list of at least one DNS name or IP address, got a text of 27 bytes; " +
+        `${set} --path 'private-registry:domains[0]' registry.example.com`,
+    ],
+    [
+      { domains: ["https://Reg.example.com:5000/"] },
+      `domains[0]: ${aDomain}, got "https://Reg.example.com:5000/"; ` +
+        `${set} --path 'private-registry:domains[0]' reg.example.com`,
+    ],
+    [
+      { domains: [...domains, "*.example.com"] },
+      `domains[1]: ${aDomain}, got "*.example.com"; ` +
+        `${set} --path 'private-registry:domains[1]' registry.example.com`,
+    ],
+    [
+      { domains: [...domains, ""] },
+      `domains[1]: ${aDomain}, got ""; ` +
+        `${set} --path 'private-registry:domains[1]' registry.example.com`,
+    ],
+    [
+      { domains: [...domains, ...domains] },
+      'domains[1]: expected each one once, got "registry.example.com"; remove it with: ' +
+        "pulumi config rm --path 'private-registry:domains[1]'",
+    ],
+    [
+      { domains: ["registry"] },
+      "domains[0]: expected a name with a dot, or an httpsPort other than 443 (Docker looks for " +
+        'registry/app on Docker Hub), got "registry"; ' +
+        `${set} --path 'private-registry:domains[0]' registry.example.com`,
+    ],
+    // httpsPort, bindAddress
+    ...[0, 65536, 1.5, -1, true].map((httpsPort): [Record<string, unknown>, string] => [
+      { httpsPort },
+      `httpsPort: ${aPort}, got ${String(httpsPort)}; ${set} private-registry:httpsPort 5443`,
+    ]),
+    [
+      { httpsPort: "https" },
+      `httpsPort: ${aPort}, got "https"; ${set} private-registry:httpsPort 5443`,
+    ],
+    [
+      { bindAddress: "localhost" },
+      'bindAddress: expected an IP address of the Docker host, got "localhost"; ' +
+        `${set} private-registry:bindAddress 0.0.0.0`,
+    ],
+    [
+      { bindAddress: null },
+      "bindAddress: expected an IP address of the Docker host, got null; " +
+        `${set} private-registry:bindAddress 0.0.0.0`,
+    ],
+    // users
+    [
+      { users: "alice:hunter2" },
+      "users: expected a map of users by name, got a text of 13 bytes; " +
+        `${set} --path private-registry:users.alice.access push`,
+    ],
+    [
+      { users: '{"alice": }' },
+      "users: expected a map of users by name, got a text of 11 bytes that is not valid JSON; " +
+        `${set} --path private-registry:users.alice.access push`,
+    ],
+    [
+      { users: ["alice"] },
+      "users: expected a map of users by name, got a list; " +
+        `${set} --path private-registry:users.alice.access push`,
+    ],
+    [
+      { users: {} },
+      "users: expected at least one user, or anonymousPull (nobody could log in), got no user; " +
+        `${set} --path private-registry:users.alice.access push`,
+    ],
+    [
+      { users: { bob: "hunter2" } },
+      "users.bob: expected a map with password, access, got a text of 7 bytes; " +
+        `${set} --path private-registry:users.bob.access push`,
+    ],
+    [
+      { users: { "a b": {} } },
+      `users["a b"]: ${aUserName}, got "a b"; remove it with: ` +
+        `pulumi config rm --path 'private-registry:users["a b"]'`,
+    ],
+    [
+      { users: { "alice:hunter2": {} } },
+      `users["alice:…"]: ${aUserName}, got one with a colon; remove or rename it`,
+    ],
+    [
+      { users: { "alice:hunter2": { access: "pul" } } },
+      `users["alice:…"]: ${aUserName}, got one with a colon; remove or rename it`,
+      'users["alice:…"].access: expected one of push, pull, got "pul"',
+    ],
+    [
+      JSON.parse('{"users": {"__proto__": {}}}') as Record<string, unknown>,
+      `users.__proto__: ${aUserName}, got "__proto__"; remove it with: ` +
+        "pulumi config rm --path private-registry:users.__proto__",
+    ],
+    [
+      { users: { alice: { password: "x".repeat(80) } } },
+      `users.alice.password: ${aPassword}, got a text of 80 bytes; ` +
+        `${set} --secret --path private-registry:users.alice.password`,
+    ],
+    [
+      { users: { "a.b": { password: "" } } },
+      `users["a.b"].password: ${aPassword}, got an empty text; ` +
+        `${set} --secret --path 'private-registry:users["a.b"].password'`,
+    ],
+    [
+      { users: { alice: { password: "a\nb" } } },
+      `users.alice.password: ${aPassword}, got one with a line break or another control ` +
+        `character; ${set} --secret --path private-registry:users.alice.password`,
+    ],
+    [
+      { users: { alice: { password: 12345678 } } },
+      `users.alice.password: ${aPassword}, got a number; ` +
+        `${set} --secret --path private-registry:users.alice.password`,
+    ],
+    [
+      { users: { alice: { access: "pusk" } } },
+      'users.alice.access: expected one of push, pull, got "pusk"; ' +
+        `${set} --path private-registry:users.alice.access push`,
+    ],
+    [
+      { users: { "a.b": { access: "PULL" } } },
+      'users["a.b"].access: expected one of push, pull, got "PULL"; ' +
+        `${set} --path 'private-registry:users["a.b"].access' pull`,
+    ],
+    [
+      { users: { alice: { acess: "pull" } } },
+      "users.alice.acess: expected one of password, access, got an unknown key (did you mean " +
+        "access?); remove it with: pulumi config rm --path private-registry:users.alice.acess",
+    ],
+    // anonymousPull, keepData
+    [
+      { anonymousPull: "yes" },
+      'anonymousPull: expected true or false, got "yes"; ' +
+        `${set} private-registry:anonymousPull true`,
+    ],
+    [
+      { keepData: 1 },
+      `keepData: expected true or false, got 1; ${set} private-registry:keepData true`,
+    ],
+    // certificate
+    [
+      { certificate: "ECDSA-P256" },
+      "certificate: expected a map with keyAlgorithm, caValidityDays, validityDays, renewalDays, " +
+        `got a text of 10 bytes; ${set} --path private-registry:certificate.validityDays 365`,
+    ],
+    [
+      { certificate: { keyAlgorithm: "ECDSA-P25" } },
+      "certificate.keyAlgorithm: expected one of ECDSA-P256, ECDSA-P384, RSA-2048, RSA-4096, " +
+        `got "ECDSA-P25"; ${set} --path private-registry:certificate.keyAlgorithm ECDSA-P256`,
+    ],
+    [
+      { certificate: { caValidityDays: 36501 } },
+      "certificate.caValidityDays: expected a whole number of days from 1 to 36500, got 36501; " +
+        `${set} --path private-registry:certificate.caValidityDays 3650`,
+    ],
+    [
+      { certificate: { validityDays: 399 } },
+      "certificate.validityDays: expected a whole number of days from 1 to 398, got 399; " +
+        `${set} --path private-registry:certificate.validityDays 365`,
+    ],
+    [
+      { certificate: { renewalDays: 0 } },
+      "certificate.renewalDays: expected a whole number of days from 1 to 397, got 0; " +
+        `${set} --path private-registry:certificate.renewalDays 30`,
+    ],
+    [
+      { certificate: { caValidityDays: 365 } },
+      "certificate.caValidityDays: expected more days than validityDays (365), got 365; " +
+        `${set} --path private-registry:certificate.caValidityDays 3650`,
+    ],
+    [
+      { certificate: { validityDays: 30 } },
+      "certificate.renewalDays: expected fewer days than validityDays (30), got 30; " +
+        `${set} --path private-registry:certificate.renewalDays 2`,
+    ],
+    // ownCertificate
+    [
+      { certificate: { validityDays: 90 }, ownCertificate: leaf },
+      "certificate: expected nothing, because ownCertificate is set and no certificate is made, " +
+        "got a map; remove it with: pulumi config rm private-registry:certificate",
+    ],
+    [
+      { ownCertificate: { privateKeyPem: leaf.privateKeyPem } },
+      "ownCertificate.certificatePem: expected a PEM certificate, followed by its intermediates " +
+        `if there are any, got nothing; ${set} --path ` +
+        "private-registry:ownCertificate.certificatePem < fullchain.pem",
+    ],
+    [
+      { ownCertificate: { ...leaf, privateKeyPem: "privkey.pem" } },
+      "ownCertificate.privateKeyPem: expected an unencrypted private key in PEM, got the path of " +
+        `a file; ${set} --secret --path ` +
+        "private-registry:ownCertificate.privateKeyPem < privkey.pem",
+    ],
+    [
+      { ownCertificate: { ...leaf, privateKeyPem: root.privateKeyPem } },
+      "ownCertificate.privateKeyPem: expected the private key of the first certificate " +
+        `(CN=leaf), got the key of another one; ${set} --secret --path ` +
+        "private-registry:ownCertificate.privateKeyPem < privkey.pem",
+    ],
+    [
+      { ownCertificate: { ...leaf, caPem: "x" } },
+      "ownCertificate.caPem: expected the PEM certificate of a CA, got a text of 1 bytes; " +
+        `${set} --path private-registry:ownCertificate.caPem < ca.pem`,
+    ],
+    [
+      { ownCertificate: leaf, domains: [...domains, "localhost", "10.0.0.5"] },
+      "ownCertificate.certificatePem: expected a certificate for every domain (localhost, " +
+        `10.0.0.5 missing), got DNS:registry.example.com; ${set} --path ` +
+        "private-registry:ownCertificate.certificatePem < fullchain.pem",
+    ],
+    // images, dockerHost, dataPath, registryAddress
+    [
+      { images: { registry: "Registry:3" } },
+      `images.registry: ${anImage}, got "Registry:3"; ` +
+        `${set} --path private-registry:images.registry registry:3.1.2`,
+    ],
+    [
+      { images: { nginx: "" } },
+      `images.nginx: ${anImage}, got ""; ${set} --path private-registry:images.nginx nginx:1.30`,
+    ],
+    [
+      { images: { ngnix: "nginx" } },
+      "images.ngnix: expected one of registry, nginx, got an unknown key (did you mean nginx?); " +
+        "remove it with: pulumi config rm --path private-registry:images.ngnix",
+    ],
+    [
+      { dockerHost: "registry.example.com" },
+      "dockerHost: expected ssh://[user@]host[:port], unix:///path or tcp://host:port, got " +
+        `"registry.example.com"; ${set} private-registry:dockerHost ` +
+        "ssh://ops@registry.example.com",
+    ],
+    [
+      { dataPath: "data" },
+      'dataPath: expected an absolute path on the Docker host, other than /, got "data"; ' +
+        `${set} private-registry:dataPath /srv/registry`,
+    ],
+    [
+      { registryAddress: "registry.example.com" },
+      'registryAddress: expected an IP address that clients can reach, got "registry.example.com"; ' +
+        `${set} private-registry:registryAddress 10.0.0.5`,
+    ],
+    // clients
+    [
+      { clients: [] },
+      "clients: expected a map of clients by name, got a list; " +
+        `${set} --path private-registry:clients.web1.host 10.0.0.5`,
+    ],
+    [
+      { clients: { web2: "10.0.0.11" } },
+      "clients.web2: expected a map with host and other settings of one client, got a text of 9 " +
+        `bytes; ${set} --path private-registry:clients.web2.host 10.0.0.5`,
+    ],
+    [
+      { clients: { "web 1": { host: "h" } } },
+      `clients["web 1"]: ${aClientName}, got "web 1"; remove it with: ` +
+        `pulumi config rm --path 'private-registry:clients["web 1"]'`,
+    ],
+    [
+      { clients: { "web1.lan": {} } },
+      'clients["web1.lan"].host: expected a host name or IP address, got nothing; ' +
+        `${set} --path 'private-registry:clients["web1.lan"].host' 10.0.0.5`,
+    ],
+    [
+      { clients: { web1: { host: "" } } },
+      'clients.web1.host: expected a host name or IP address, got ""; ' +
+        inWeb1("host", " 10.0.0.5"),
+    ],
+    [
+      web1({ host: "ssh://root:hunter2@web1.lan" }),
+      'clients.web1.host: expected a host name or IP address, got "ssh:…@web1.lan"; ' +
+        inWeb1("host", " web1.lan"),
+    ],
+    [web1({ port: 65536 }), `clients.web1.port: ${aPort}, got 65536; ${inWeb1("port", " 22")}`],
+    [
+      web1({ user: "" }),
+      'clients.web1.user: expected a login name without spaces, colons and @, got ""; ' +
+        inWeb1("user", " ops"),
+    ],
+    [
+      web1({ privateKey: "~/.ssh/id_ed25519" }),
+      `clients.web1.privateKey: ${aKey}, got the path of a file; ${set} --secret --path ` +
+        "private-registry:clients.web1.privateKey < ~/.ssh/id_ed25519",
+    ],
+    [
+      web1({ privateKeyPassword: "x" }),
+      "clients.web1.privateKey: expected the key that privateKeyPassword is for, got nothing; " +
+        `${set} --secret --path private-registry:clients.web1.privateKey < ~/.ssh/id_ed25519`,
+    ],
+    [
+      web1({ privateKey: encrypted(leaf.privateKeyPem) }),
+      "clients.web1.privateKeyPassword: expected the passphrase of privateKey, which is " +
+        `encrypted, got nothing; ${set} --secret --path ` +
+        "private-registry:clients.web1.privateKeyPassword",
+    ],
+    [
+      web1({ password: "" }),
+      "clients.web1.password: expected the password of the user, got an empty text; " +
+        `${set} --secret --path private-registry:clients.web1.password`,
+    ],
+    [
+      web1({ hostKey: `web1 ${hostKey}` }),
+      `clients.web1.hostKey: ${aHostKey}, got a line of known_hosts; ` +
+        inWeb1("hostKey", ` '${hostKey}'`),
+    ],
+    [
+      web1({ sudo: "yes" }),
+      `clients.web1.sudo: expected true or false, got "yes"; ${inWeb1("sudo", " true")}`,
+    ],
+    [
+      web1({ systemTrust: 0 }),
+      `clients.web1.systemTrust: expected true or false, got 0; ${inWeb1("systemTrust", " true")}`,
+    ],
+    [
+      web1({ runtimes: "docker" }),
+      "clients.web1.runtimes: expected a list of docker, containerd, podman, got a text of 6 " +
+        `bytes; ${set} --path 'private-registry:clients.web1.runtimes[0]' docker`,
+    ],
+    [
+      web1({ runtimes: ["docker", "cri-o"] }),
+      'clients.web1.runtimes[1]: expected one of docker, containerd, podman, got "cri-o"; ' +
+        `${set} --path 'private-registry:clients.web1.runtimes[1]' docker`,
+    ],
+    [
+      web1({ runtimes: ["docker", "docker"] }),
+      'clients.web1.runtimes[1]: expected each one once, got "docker"; remove it with: ' +
+        "pulumi config rm --path 'private-registry:clients.web1.runtimes[1]'",
+    ],
+    [
+      web1({ hostsEntry: "maybe", runtime: [] }),
+      `clients.web1.hostsEntry: expected true or false, got "maybe"; ${inWeb1("hostsEntry", " true")}`,
+      `clients.web1.runtime: expected one of ${sshKeys}, proxy, sudo, runtimes, systemTrust, ` +
+        "hostsEntry, got an unknown key (did you mean runtimes?); remove it with: " +
+        "pulumi config rm --path private-registry:clients.web1.runtime",
+    ],
+    [
+      web1({ hostsEntry: true }),
+      "registryAddress: expected the IP address for the hosts entries of web1, got nothing; " +
+        `${set} private-registry:registryAddress 10.0.0.5`,
+    ],
+    [
+      web1({ proxy: "bastion" }),
+      `clients.web1.proxy: expected a map with ${sshKeys}, got a text of 7 bytes; ` +
+        inWeb1("proxy.host", " bastion.example.com"),
+    ],
+    [
+      web1({ proxy: { host: "b", proxy: { host: "c" } } }),
+      `clients.web1.proxy.proxy: expected one of ${sshKeys}, got an unknown key; remove it with: ` +
+        "pulumi config rm --path private-registry:clients.web1.proxy.proxy",
+    ],
+    [
+      web1({ proxy: { host: "b", privateKeyPassword: "x" } }),
+      "clients.web1.proxy.privateKey: expected the key that privateKeyPassword is for, got " +
+        `nothing; ${set} --secret --path ` +
+        "private-registry:clients.web1.proxy.privateKey < ~/.ssh/id_ed25519",
+    ],
+    // keys that do not exist
+    [
+      { domians: domains },
+      `domians: expected one of ${topKeys}, got an unknown key (did you mean domains?); ` +
+        "remove it with: pulumi config rm private-registry:domians",
+    ],
+    [
+      { "users.alice.password": "hunter2" },
+      `["users.alice.password"]: expected one of ${topKeys}, got an unknown key (set without ` +
+        "--path?); remove it with: pulumi config rm private-registry:users.alice.password",
+    ],
+  ];
+
+  it.each(table.map(([settings, ...lines]) => ({ settings, lines, title: titleOf(lines) })))(
+    "$title",
+    ({ settings, lines }) => {
+      expect(problemsOf(settings)).toEqual(lines);
+    },
+  );
+});
+
+describe("all problems", () => {
+  it("are told at once, in the order of the settings table and of the entries", () => {
+    const problems = problemsOf({
+      nonsense: 1,
+      clients: { web2: { port: 0, host: "" }, web1: { host: "", hostsEntry: true } },
+      users: { zoe: { acess: "pull", access: 1, password: "" }, adam: { access: "x" } },
+      certificate: { renewalDays: 300, validityDays: 200 },
+      httpsPort: 0,
+      domains: ["localhost", "A", "localhost"],
+    });
+    expect(problems.map((problem) => problem.split(": ")[0])).toEqual([
+      "domains[1]",
+      "domains[2]",
+      "httpsPort",
+      "users.zoe.password",
+      "users.zoe.access",
+      "users.zoe.acess",
+      "users.adam.access",
+      "certificate.renewalDays",
+      "registryAddress",
+      "clients.web2.host",
+      "clients.web2.port",
+      "clients.web1.host",
+      "nonsense",
+    ]);
+  });
+});
+
+describe("checkArgs", () => {
+  it("passes valid arguments", () => {
+    expect(() => checkArgs("hub", everything)).not.toThrow();
+  });
+
+  it("throws a RunError, which Pulumi prints without a stack trace, with every problem", () => {
+    const args = { domains: ["A"], httpsPort: 0, users: { alice: { password: "" } } };
+    let thrown: unknown;
+    try {
+      checkArgs("hub", args);
+    } catch (error) {
+      thrown = error;
+    }
+    expect(pulumi.RunError.isInstance(thrown)).toBe(true);
+    expect((thrown as Error).message.split("\n")).toEqual([
+      '3 problems in the arguments of PrivateRegistry "hub"; nothing was touched:',
+      "  - domains[0]: expected a DNS name in lower case, or an IP address, without scheme, " +
+        'port, path, wildcard or trailing dot, got "A"; such as a',
+      "  - httpsPort: expected a whole number from 1 to 65535, got 0; such as 5443",
+      "  - users.alice.password: expected a password of 1 to 72 bytes (bcrypt reads no more), " +
+        "without control characters, got an empty text",
+    ]);
+  });
+
+  it("counts a single problem in the singular", () => {
+    expect(() => checkArgs("hub", { domains: [] })).toThrow(/^1 problem in the arguments of/);
+  });
+
+  it("passes over outputs and promises where the value may come late", () => {
+    const late = pulumi.output("x");
+    const promised = Promise.resolve("x");
+    const connection = {
+      host: late,
+      privateKey: promised,
+      privateKeyPassword: late,
+      password: late,
+      hostKey: promised,
+    };
+    const args: PrivateRegistryArgs = {
+      domains,
+      users: { alice: { password: pulumi.secret("x") }, bob: { password: promised } },
+      ownCertificate: { certificatePem: late, privateKeyPem: pulumi.secret("x"), caPem: promised },
+      registryAddress: late,
+      clients: { web1: { ...connection, proxy: connection, hostsEntry: true } },
+    };
+    expect(() => checkArgs("hub", args)).not.toThrow();
+  });
+
+  it("refuses outputs where the value decides what exists", () => {
+    const args = {
+      domains: pulumi.output(domains),
+      httpsPort: pulumi.output(443),
+      users: { alice: pulumi.output({}) },
+    };
+    const problems = findProblems(args, registryRules, { where: "" });
+    expect(problems).toEqual([
+      expect.stringMatching(/^domains: .*, got an Output or a promise/),
+      expect.stringMatching(/^httpsPort: .*, got an Output or a promise/),
+      expect.stringMatching(/^users\.alice: .*, got an Output or a promise/),
+    ]);
+  });
+});
+
+describe("no message has a secret", () => {
+  const marker = "MARKER";
+
+  /** Every shape that a secret may be given in by mistake. */
+  const shapes: [string, unknown][] = [
+    ["text", marker],
+    ["a text with a line break", `${marker}\n${marker}`],
+    ["a long text", marker.repeat(40)],
+    ["a line of htpasswd", `alice:${marker}`],
+    ["a URL", `https://alice:${marker}@example.com/`],
+    ["broken JSON", `{"password": "${marker}`],
+    ["a PEM key", `-----BEGIN PRIVATE KEY-----\n${marker}\n-----END PRIVATE KEY-----`],
+    ["a cut-off PEM key", `-----BEGIN OPENSSH PRIVATE KEY-----\n${marker}`],
+    ["a PEM certificate", `-----BEGIN CERTIFICATE-----\n${marker}\n-----END CERTIFICATE-----`],
+    ["a path", `/${marker}.pem`],
+    ["a public key", `ssh-ed25519 ${marker}`],
+    ["a list", [marker]],
+    ["a map", { value: marker }],
+    ["a map in a map", { value: { value: marker } }],
+    ["a map with a password", { password: marker }],
+    ["a number", 987654321],
+    ["an inexact number", 987654321.5],
+  ];
+
+  const at = (path: string[], value: unknown): Record<string, unknown> =>
+    path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Record<string, unknown>;
+
+  const places = [
+    ["users"],
+    ["users", "alice"],
+    ["users", "alice", "password"],
+    ["users", "alice", "pasword"],
+    ["users", "alice:MARKER", "password"],
+    ["ownCertificate"],
+    ["ownCertificate", "certificatePem"],
+    ["ownCertificate", "privateKeyPem"],
+    ["ownCertificate", "caPem"],
+    ["ownCertificate", "key"],
+    ["clients"],
+    ["clients", "web1"],
+    ["clients", "web1", "privateKey"],
+    ["clients", "web1", "privateKeyPassword"],
+    ["clients", "web1", "password"],
+    ["clients", "web1", "secret"],
+    ["clients", "web1", "proxy"],
+    ["clients", "web1", "proxy", "privateKey"],
+    ["clients", "web1", "proxy", "privateKeyPassword"],
+    ["clients", "web1", "proxy", "password"],
+    ["password"],
+    ["users.alice.password"],
+  ];
+
+  it.each(places.flatMap((path) => shapes.map(([shape, value]) => ({ path, shape, value }))))(
+    "with $shape in $path",
+    ({ path, value }) => {
+      for (const source of [{ where: "" }, { where: "", namespace }]) {
+        const problems = findProblems({ domains, ...at(path, value) }, registryRules, source);
+        expect(problems.join("\n")).not.toMatch(/MARKER|987654321/);
+      }
+    },
+  );
+
+  it.each(["dockerHost", "bindAddress", "registryAddress", "dataPath"])(
+    "with a password in the URL that %s is given",
+    (key) => {
+      for (const value of [`ssh://ops:${marker}@host?x`, `ssh://ops:${marker}@${marker}@host?x`]) {
+        const problems = problemsOf({ [key]: value });
+        expect(problems).toHaveLength(1);
+        expect(problems.join("\n")).not.toContain(marker);
+      }
+    },
+  );
+
+  it("with a value that the user stored as a secret", () => {
+    const isSecret = (key: string) => key === "registryAddress";
+    const source = { where: "", namespace, isSecret };
+    const problems = findProblems({ domains, registryAddress: marker }, registryRules, source);
+    expect(problems).toHaveLength(1);
+    expect(problems.join("\n")).not.toContain(marker);
+  });
+});
+
+describe("a path", () => {
+  it.each([
+    [["domains", 0], "domains[0]"],
+    [["users", "alice", "access"], "users.alice.access"],
+    [["users", "a@b-c_d", "access"], "users.a@b-c_d.access"],
+    [["users", "a.b", "access"], 'users["a.b"].access'],
+    [["users", 'a"b'], 'users["a\\"b"]'],
+    [["users", "a\nb"], 'users["a\\nb"]'],
+  ])("%j is written %s", (path, text) => {
+    expect(formatPath(path)).toBe(text);
+  });
+
+  it("is quoted for the shell where it has to be", () => {
+    const target = { path: ["users", "it's me"], value: "$x", secret: false };
+    expect(setCommand(namespace, target)).toBe(
+      `pulumi config set --path 'private-registry:users["it'\\''s me"]' '$x'`,
+    );
+  });
+});
+
+describe("a near miss", () => {
+  const words = ["access", "password", "privateKey", "privateKeyPassword", "proxy"];
+
+  it.each([
+    ["acess", "access"],
+    ["acccess", "access"],
+    ["accses", "access"],
+    ["Password", "password"],
+    ["private_key", "privateKey"],
+    ["privatekey", "privateKey"],
+    ["porxy", "proxy"],
+  ])("%s means %s", (typed, meant) => {
+    expect(nearest(typed, words)).toBe(meant);
+  });
+
+  it.each(["", "x", "key", "hunter2"])("is not made of %j", (typed) => {
+    expect(nearest(typed, words)).toBeUndefined();
+  });
+});
