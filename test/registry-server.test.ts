@@ -2,17 +2,6 @@ import { describe, expect, it } from "vitest";
 import { RegistryServer, type RegistryServerArgs } from "../components/registry-server";
 import { record, type Registered } from "./support/mocks";
 
-function outputs({ type, name }: Registered): Record<string, unknown> {
-  switch (type) {
-    case "docker:index/remoteImage:RemoteImage":
-      return { imageId: `sha256:${name}` };
-    case "random:index/randomPassword:RandomPassword":
-      return { result: "http secret" };
-    default:
-      return {};
-  }
-}
-
 async function server(args: Partial<RegistryServerArgs> = {}) {
   const resources = await record(() => {
     new RegistryServer("s", {
@@ -24,7 +13,7 @@ async function server(args: Partial<RegistryServerArgs> = {}) {
       pushers: "pushers",
       ...args,
     });
-  }, outputs);
+  });
   const inputs = (type: string, name: string) => {
     const found = resources.find(
       (resource) => resource.type.startsWith(type) && resource.name === name,

@@ -1,40 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { TlsIdentity, type TlsIdentityArgs } from "../components/tls-identity";
-import { record, type Registered, resolved, secretInput } from "./support/mocks";
+import { caPem, record, resolved, secretInput } from "./support/mocks";
 
-const caPem = `-----BEGIN CERTIFICATE-----
-MIIBYzCCAQigAwIBAgIQQmjgp1v9ml+MOhCMrSrj9TAKBggqhkjOPQQDAjARMQ8w
-DQYDVQQDEwZ0cnkgQ0EwHhcNMjYxMTIyMDMxMTAxWhcNMzYxMTE5MDMxMTAxWjAR
-MQ8wDQYDVQQDEwZ0cnkgQ0EwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAATmj92N
-rDQFNYAEpAiUOIulAlP30ZDOYRNrk6SbS8YRJqsuHn8+F+TYKkm9rpPRAR8wrdZr
-0PdfCbeW+utZszdJo0IwQDAOBgNVHQ8BAf8EBAMCAQYwDwYDVR0TAQH/BAUwAwEB
-/zAdBgNVHQ4EFgQU+JORZxxLLMjQH/XZWuGC57UrHtAwCgYIKoZIzj0EAwIDSQAw
-RgIhANa67ddOXPcBumk9EkwH+Js4zR9NcAN0ZCRTtUOz8bsxAiEAtxn9pJz4TqHY
-R6vRDqqLU0QoOHLCornu8a/++iKEQt0=
------END CERTIFICATE-----
-`;
 // As `openssl x509 -noout -fingerprint -sha256` prints it.
 const caFingerprint =
   "8E:AF:C3:5D:07:49:9D:29:E5:45:36:DE:EE:DF:4D:AD:F6:57:29:1F:7B:11:CC:76:F1:BE:B8:A3:B6:5E:3A:10";
-
-function outputs({ type, name }: Registered): Record<string, unknown> {
-  switch (type) {
-    case "tls:index/privateKey:PrivateKey":
-      return { privateKeyPem: `key of ${name}` };
-    case "tls:index/selfSignedCert:SelfSignedCert":
-      return { certPem: caPem };
-    case "tls:index/certRequest:CertRequest":
-      return { certRequestPem: "request" };
-    default:
-      return { certPem: "certificate" };
-  }
-}
 
 async function identity(args: Partial<TlsIdentityArgs>) {
   const made: TlsIdentity[] = [];
   const resources = await record(() => {
     made.push(new TlsIdentity("t", { domains: ["hub.test"], commonName: "hub CA", ...args }));
-  }, outputs);
+  });
   const [tls] = made;
   if (!tls) throw new Error("the program made no TlsIdentity");
   const inputs = (name: string) => resources.find((resource) => resource.name === name)?.inputs;
@@ -45,7 +21,7 @@ describe("TlsIdentity", () => {
   it("makes a CA that signs certificates and nothing else", async () => {
     const { inputs } = await identity({});
     expect(inputs("t-ca")).toEqual({
-      privateKeyPem: secretInput("key of t-ca-key"),
+      privateKeyPem: secretInput("PEM of t-ca-key"),
       isCaCertificate: true,
       subject: { commonName: "hub CA" },
       validityPeriodHours: 3650 * 24,
@@ -75,8 +51,8 @@ describe("TlsIdentity", () => {
   it("lets the CA sign the server certificate, to be renewed 30 days before its end", async () => {
     const { inputs } = await identity({});
     expect(inputs("t-server")).toEqual({
-      certRequestPem: "request",
-      caPrivateKeyPem: secretInput("key of t-ca-key"),
+      certRequestPem: "PEM of t-server-request",
+      caPrivateKeyPem: secretInput("PEM of t-ca-key"),
       caCertPem: caPem,
       validityPeriodHours: 365 * 24,
       earlyRenewalHours: 30 * 24,
@@ -120,7 +96,7 @@ describe("TlsIdentity", () => {
   it("keeps the server's key secret", async () => {
     const { tls } = await identity({});
     expect(await resolved(tls.privateKeyPem)).toEqual({
-      value: "key of t-server-key",
+      value: "PEM of t-server-key",
       secret: true,
     });
   });

@@ -1,4 +1,9 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
+
+/** A CA certificate. */
+export const caPem = readFileSync(resolve(__dirname, "ca.pem"), "utf8");
 
 /** A resource as the program asked for it. */
 export interface Registered {
@@ -7,14 +12,32 @@ export interface Registered {
   inputs: Record<string, unknown>;
 }
 
-/**
- * Records every resource that a program registers, and answers as the providers would: `outputs`
- * gives what a resource has beyond its inputs.
- */
-export async function record(
-  program: () => void,
-  outputs: (resource: Registered) => Record<string, unknown> = () => ({}),
-): Promise<Registered[]> {
+/** What the providers add to the inputs that the components give them. */
+function outputs({ type, name }: Registered): Record<string, unknown> {
+  switch (type) {
+    case "command:remote:Command":
+      return { stdout: `report of ${name}` };
+    case "docker:index/remoteImage:RemoteImage":
+      return { imageId: `sha256:${name}` };
+    case "random:index/randomBytes:RandomBytes":
+      return { base64: Buffer.alloc(16, name).toString("base64") };
+    case "random:index/randomPassword:RandomPassword":
+      return { result: `password of ${name}`, bcryptHash: `$2a$10$hash of ${name}` };
+    case "tls:index/certRequest:CertRequest":
+      return { certRequestPem: `PEM of ${name}` };
+    case "tls:index/locallySignedCert:LocallySignedCert":
+      return { certPem: `PEM of ${name}` };
+    case "tls:index/privateKey:PrivateKey":
+      return { privateKeyPem: `PEM of ${name}` };
+    case "tls:index/selfSignedCert:SelfSignedCert":
+      return { certPem: caPem };
+    default:
+      return {};
+  }
+}
+
+/** Runs `program` without an engine, and records every resource that it registers. */
+export async function record(program: () => void | Promise<void>): Promise<Registered[]> {
   const resources: Registered[] = [];
   await pulumi.runtime.setMocks(
     {
@@ -33,8 +56,8 @@ export async function record(
     false,
   );
   await pulumi.runtime.runInPulumiStack(async () => {
-    program();
-    return Promise.resolve({});
+    await program();
+    return {};
   });
   // Outputs are registered in the background.
   await pulumi.runtime.disconnect();
