@@ -2,6 +2,7 @@ package command_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,6 +23,8 @@ var pluginPath string
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
 		_ = os.Unsetenv("SSH_AUTH_SOCK") // the developer's own agent takes no part
+		flag.Parse()
+		_ = flag.Set("test.parallel", "8") // the tests wait more than they work
 		if pluginPath = os.Getenv("COMMAND_PLUGIN"); pluginPath == "" {
 			dir, err := os.MkdirTemp("", "command-plugin-")
 			if err != nil {
@@ -148,7 +151,7 @@ func (r *item) up(program args) (step string, err error) {
 	switch {
 	case diff.Changes == plugin.DiffNone:
 		return "same", nil
-	case diff.Replace():
+	case diff.Replace() || changesTrigger(diff):
 		old := *r
 		if err := r.create(inputs); err != nil {
 			return "replace", err
@@ -161,6 +164,17 @@ func (r *item) up(program args) (step string, err error) {
 		}
 		return "update", err
 	}
+}
+
+// changesTrigger is what the npm package adds: it asks the engine to replace on changes of
+// `triggers[*]`. The plugin itself calls for a replacement only when the whole list comes or goes.
+func changesTrigger(diff plugin.DiffResult) bool {
+	for path := range diff.DetailedDiff {
+		if strings.HasPrefix(path, "triggers[") {
+			return true
+		}
+	}
+	return false
 }
 
 // down deletes the resource.

@@ -154,7 +154,8 @@ func TestTheSchemaIsTheDocumentedOne(t *testing.T) {
 	equal(t, "version", schema.Version, "1.2.1")
 
 	var lines []string
-	for name, resource := range schema.Resources {
+	for _, name := range []string{"command:local:Command", "command:remote:Command"} {
+		resource := schema.Resources[name]
 		lines = describe(lines, name+" input ", resource.InputProperties, resource.RequiredInputs)
 		lines = describe(lines, name+" output", resource.Properties, resource.Required)
 	}

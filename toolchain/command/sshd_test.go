@@ -40,8 +40,9 @@ type sshd struct {
 type sshdOptions struct {
 	port       int // default: any
 	authorized []sshKey
-	passwords  string // "", "password" or "keyboard-interactive"
-	config     string // further lines of sshd_config
+	passwords  string   // "", "password" or "keyboard-interactive"
+	hostKeys   []string // kinds besides ed25519 and ecdsa
+	config     string   // further lines of sshd_config
 }
 
 // startSSHD starts a server that ends with the test. It reads no file of the machine's own server;
@@ -74,7 +75,8 @@ func startSSHD(t *testing.T, options sshdOptions) *sshd {
 	config := fmt.Sprintf("ListenAddress 127.0.0.1:%d\nAuthorizedKeysFile %s\nPidFile none\nLogLevel VERBOSE\n"+
 		"StrictModes no\nPermitRootLogin yes\nMaxStartups 100\nPrintMotd no\nUseDNS no\n%s\n",
 		server.port, write("authorized", authorized.String()), options.config)
-	for _, host := range []sshKey{newKey(t, "ed25519"), newKey(t, "ecdsa"), newKey(t, "rsa")} {
+	for _, kind := range append([]string{"ed25519", "ecdsa"}, options.hostKeys...) {
+		host := newKey(t, kind)
 		server.hostKeys[host.typ] = host.public
 		config += "HostKey " + write("host-"+host.typ, host.private) + "\n"
 	}
@@ -138,6 +140,7 @@ func start(t *testing.T, log *buffer, command ...string) {
 	t.Helper()
 	program := exec.Command(command[0], command[1:]...)
 	program.Stdout, program.Stderr = log, log
+	program.WaitDelay = time.Second // a server's sessions outlive it
 	must(t, program.Start())
 	t.Cleanup(func() {
 		_ = program.Process.Kill()
