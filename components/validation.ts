@@ -74,7 +74,7 @@ export function findProblems(value: unknown, rules: z.ZodType, source: Source): 
     position: positionOf(problem.path, rules, value),
   }));
   all.sort((a, b) => compare(a.position, b.position));
-  return [...new Set(all.map(({ line }) => line))];
+  return all.map(({ line }) => line);
 }
 
 interface Problem {

@@ -308,6 +308,12 @@ describe("a problem is told with what was expected, what was got and its mend", 
         "private-registry:ownCertificate.certificatePem < fullchain.pem",
     ],
     [
+      { ownCertificate: { ...leaf, certificatePem: "hunter2" } },
+      "ownCertificate.certificatePem: expected a PEM certificate, followed by its intermediates " +
+        `if there are any, got a text of 7 bytes; ${set} --path ` +
+        "private-registry:ownCertificate.certificatePem < fullchain.pem",
+    ],
+    [
       { ownCertificate: { ...leaf, privateKeyPem: "privkey.pem" } },
       "ownCertificate.privateKeyPem: expected an unencrypted private key in PEM, got the path of " +
         `a file; ${set} --secret --path ` +
@@ -396,6 +402,11 @@ describe("a problem is told with what was expected, what was got and its mend", 
     [
       web1({ user: "" }),
       'clients.web1.user: expected a login name without spaces, colons and @, got ""; ' +
+        inWeb1("user", " ops"),
+    ],
+    [
+      web1({ user: "root@web1" }),
+      'clients.web1.user: expected a login name without spaces, colons and @, got "root@web1"; ' +
         inWeb1("user", " ops"),
     ],
     [
@@ -657,6 +668,16 @@ describe("no message has a secret", () => {
         expect(problems).toHaveLength(1);
         expect(problems.join("\n")).not.toContain(marker);
       }
+    },
+  );
+
+  it.each([["clients", "web1", "host"], ["clients", "web1", "hostKey"], ["dataPath"]])(
+    "with a private key in the place of %s",
+    (...path) => {
+      const key = `-----BEGIN PRIVATE KEY-----\n${marker}\n-----END PRIVATE KEY-----`;
+      const problems = problemsOf(at(path, key));
+      expect(problems).not.toEqual([]);
+      expect(problems.join("\n")).not.toContain(marker);
     },
   );
 
