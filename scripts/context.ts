@@ -77,6 +77,8 @@ export function pulumiEnvironment(context: Context, cli: PulumiCli): NodeJS.Proc
     PULUMI_HOME: context.home,
     // It asks a site that closed networks do not reach, and waits for the answer.
     PULUMI_SKIP_UPDATE_CHECK: context.env["PULUMI_SKIP_UPDATE_CHECK"] ?? "true",
+    // Checking the types at every run takes longer than the rest; `npm test` checks them.
+    PULUMI_NODEJS_TRANSPILE_ONLY: context.env["PULUMI_NODEJS_TRANSPILE_ONLY"] ?? "true",
     // The docker provider does not know Docker's contexts.
     ...(context.engine.isDefault ? {} : { DOCKER_HOST: context.engine.host }),
     ...context.backend.env,
