@@ -23,8 +23,9 @@ function addPulumiCommand(name: string, description: string, run: Run): void {
     .action((args: string[]) => finish(run(args)));
 }
 
+/** Ends the process, and with it whatever a failed command has left running. */
 async function finish(run: Promise<number>): Promise<void> {
-  process.exitCode = await run;
+  process.exit(await run);
 }
 
 program.enablePositionalOptions();
@@ -43,5 +44,5 @@ program
 
 program.parseAsync(process.argv).catch((error: unknown) => {
   process.stderr.write(`${describeFailure(error)}\n`);
-  process.exitCode = 1;
+  process.exit(1);
 });

@@ -35,6 +35,8 @@ export interface PartStore {
   progress: Progress;
   /** How many parts are made at the same time. */
   limit: LimitFunction;
+  /** The parts that this run has begun to make, by folder. */
+  inHand: Map<string, Promise<void>>;
 }
 
 /**
@@ -45,13 +47,19 @@ export interface PartStore {
 export async function obtain(part: Part, store: PartStore): Promise<string> {
   const folder = partFolder(part, store.cacheFolder);
   if (existsSync(folder)) return folder;
+  await (store.inHand.get(folder) ?? begin(part, folder, store));
+  return folder;
+}
+
+function begin(part: Part, folder: string, store: PartStore): Promise<void> {
   const onWait = () => store.progress.note(`• ${part.title}: another run is at it, waiting`);
-  await store.limit(() =>
+  const begun = store.limit(() =>
     withLock(folder, onWait, async () => {
       if (!existsSync(folder)) await make(part, folder, store);
     }),
   );
-  return folder;
+  store.inHand.set(folder, begun);
+  return begun;
 }
 
 async function make(part: Part, folder: string, store: PartStore): Promise<void> {

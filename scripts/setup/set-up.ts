@@ -21,19 +21,13 @@ export interface Needs {
 export async function setUp(context: Context, needs: Needs): Promise<PulumiCli> {
   const { env, home, parts, pins, progress, store } = context;
   const cli = ensureCli({ env, home, version: pins.pulumi, parts, store });
-  // A failure of one must not leave the others running behind an error message.
-  const outcomes = await Promise.allSettled([
+  // The first failure ends the set-up; what Go has compiled by then is not compiled again.
+  await Promise.all([
     cli,
     ensurePlugins({ env, home, pins, parts, store }, cli),
     ensureEngineAndImages(context, needs),
   ]);
-  const failures = outcomes.flatMap((outcome): unknown[] =>
-    outcome.status === "rejected" ? [outcome.reason] : [],
-  );
-  const [first, ...others] = [...new Set(failures)];
-  if (first === undefined) return cli;
-  for (const other of others) progress.failure(other);
-  throw first as Error;
+  return cli;
 }
 
 async function ensureEngineAndImages(context: Context, needs: Needs): Promise<void> {
