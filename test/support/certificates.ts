@@ -49,6 +49,9 @@ function issueIn(folder: string, { subject, issuer, ca, sans, usages, ...own }: 
   const extensions = [
     `basicConstraints=critical,CA:${ca === true ? "TRUE" : "FALSE"}`,
     ...(sans === undefined ? [] : [`subjectAltName=${sans}`]),
+    // So that who issued whom is told by names and signatures alone.
+    "subjectKeyIdentifier=none",
+    "authorityKeyIdentifier=none",
     ...(usages === undefined ? [] : [`extendedKeyUsage=${usages}`]),
   ];
   const signer =
