@@ -19,7 +19,7 @@ export interface Needs {
 
 /** Makes sure of the engine, the images, the Pulumi CLI and its plugins, side by side. */
 export async function setUp(context: Context, needs: Needs): Promise<PulumiCli> {
-  const { env, home, parts, pins, progress, store } = context;
+  const { env, home, parts, pins, store } = context;
   const cli = ensureCli({ env, home, version: pins.pulumi, parts, store });
   // The first failure ends the set-up; what Go has compiled by then is not compiled again.
   await Promise.all([
