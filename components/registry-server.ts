@@ -119,6 +119,10 @@ export class RegistryServer extends pulumi.ComponentResource {
         // The name comes from the stack: renaming the stack must not lose the images.
         { ...child, retainOnDelete: keepData, ignoreChanges: ["name"] },
       ).name;
+    const dataVolume = {
+      ...(args.dataPath === undefined ? { volumeName: data } : { hostPath: data }),
+      containerPath: dataFolder,
+    };
     const ownData = new EngineCommand(
       `${name}-own-data`,
       {
@@ -162,10 +166,7 @@ export class RegistryServer extends pulumi.ComponentResource {
         networkMode: "none",
         volumes: [
           { volumeName: registryFiles.volumeName, containerPath: filesFolder, readOnly: true },
-          {
-            ...(args.dataPath ? { hostPath: args.dataPath } : { volumeName: data }),
-            containerPath: dataFolder,
-          },
+          dataVolume,
           { volumeName: sockets.name, containerPath: socketFolder },
         ],
         ...memory(1024),
@@ -213,6 +214,7 @@ export class RegistryServer extends pulumi.ComponentResource {
         ports: [{ internal: nginxPort, external: httpsPort, ip: bindAddress }],
         volumes: [
           { volumeName: nginxFiles.volumeName, containerPath: filesFolder, readOnly: true },
+          { ...dataVolume, readOnly: true },
           { volumeName: sockets.name, containerPath: socketFolder },
         ],
         tmpfs: { [nginxFolder]: nginxTmpfsOptions },

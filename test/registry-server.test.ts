@@ -65,12 +65,14 @@ describe("RegistryServer", () => {
     expect(registry.networksAdvanced).toBeUndefined();
   });
 
-  it("shares nothing but the sockets between the two containers", async () => {
+  it("shares the sockets with nginx, and the images for reading only", async () => {
     const { registry, nginx } = await server();
     const volumes = (container: typeof registry) =>
-      (container.volumes as { volumeName: string }[]).map(({ volumeName }) => volumeName);
-    expect(volumes(registry).filter((volume) => volumes(nginx).includes(volume))).toEqual([
-      "s-sockets",
+      container.volumes as { volumeName: string; readOnly?: boolean }[];
+    const names = volumes(registry).map(({ volumeName }) => volumeName);
+    expect(volumes(nginx).filter(({ volumeName }) => names.includes(volumeName))).toEqual([
+      { volumeName: "project-stack-hub-data", containerPath: "/var/lib/registry", readOnly: true },
+      { volumeName: "s-sockets", containerPath: "/run/registry" },
     ]);
   });
 

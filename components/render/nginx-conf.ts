@@ -1,4 +1,4 @@
-import { filesFolder, nginxFolder, nginxPort } from "./layout";
+import { dataFolder, filesFolder, nginxFolder, nginxPort } from "./layout";
 
 export interface NginxConf {
   /** The Unix socket of the registry container that serves. */
@@ -43,6 +43,8 @@ http {
     client_max_body_size 0; # layers have no limit
     client_body_timeout 300s;
     send_timeout 300s;
+    # A reload closes idle connections that a client may be about to use; not within this time.
+    keepalive_min_timeout 30s;
 
     client_body_temp_path ${nginxFolder}/client_body;
     proxy_temp_path ${nginxFolder}/proxy;
@@ -61,6 +63,12 @@ http {
     }
 
 ${authorization(conf)}
+    map "$request_method $http_if_match$http_if_none_match$http_if_range$http_if_unmodified_since" $from_disk {
+        default 0;
+        "GET " 1;
+        "HEAD " 1;
+    }
+
     map $refusal $challenge {
         default '${challenge(conf)}';
         denied "";
@@ -112,6 +120,41 @@ ${authorization(conf)}
             auth_request_set $auth_status $upstream_status;
             auth_request_set $refusal $upstream_http_x_refusal;
             proxy_pass http://registry;
+        }
+
+        # Blobs that the repository links to are sent from the disk. The rest is the registry's: other
+        # methods, and conditional requests, as nginx would not know these ETags for its own.
+        location ~ "^/v2/(?<repository>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)/blobs/sha256:(?<shard>[a-f0-9]{2})(?<rest>[a-f0-9]{62})$" {
+            root ${dataFolder}/docker/registry/v2;
+            if (!-f $document_root/repositories/$repository/_layers/sha256/$shard$rest/link) {
+                rewrite ^ /_registry last;
+            }
+            if ($from_disk = 0) {
+                rewrite ^ /_registry last;
+            }
+            auth_request /_auth;
+            auth_request_set $auth_status $upstream_status;
+            auth_request_set $refusal $upstream_http_x_refusal;
+            types {
+            }
+            default_type application/octet-stream;
+            etag off;
+            if_modified_since off;
+            add_header Last-Modified "";
+            add_header ETag '"sha256:$shard$rest"';
+            add_header Cache-Control max-age=31536000;
+            add_header Docker-Content-Digest sha256:$shard$rest;
+            add_header Docker-Distribution-Api-Version registry/2.0;
+            add_header X-Content-Type-Options nosniff;
+            try_files /blobs/sha256/$shard/$shard$rest/data =404;
+        }
+
+        location = /_registry {
+            internal;
+            auth_request /_auth;
+            auth_request_set $auth_status $upstream_status;
+            auth_request_set $refusal $upstream_http_x_refusal;
+            proxy_pass http://registry$request_uri;
         }
 ${conf.anonymousPull ? tokenLocations : ""}
         location = /_auth {
