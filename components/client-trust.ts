@@ -1,7 +1,7 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { asRoot } from "./render/client/as-root";
-import { renderClientScript, reportHeading } from "./render/client-script";
+import { renderClientScript, reportOf } from "./render/client-script";
 
 /** Container runtimes that a client can be set up for. */
 export const runtimes = ["docker", "containerd", "podman"] as const;
@@ -146,7 +146,7 @@ export class ClientTrust extends pulumi.ComponentResource {
       { parent: this, deleteBeforeReplace: true, dependsOn: opts?.dependsOn },
     );
     // The connection makes all outputs secret; the report holds nothing of it.
-    this.report = pulumi.unsecret(trust.stdout.apply((stdout) => report(installation, stdout)));
+    this.report = pulumi.unsecret(trust.stdout.apply((stdout) => reportOf(installation, stdout)));
     this.registerOutputs({ report: this.report });
   }
 }
@@ -190,15 +190,6 @@ function connection({ host, port = 22, user = "root", ...args }: SshArgs) {
     dialErrorLimit: 3,
     perDialTimeout: 15,
   };
-}
-
-/** What the script printed, without a greeting of the machine's shell before it. */
-function report(installation: string, stdout: string): string {
-  const heading = reportHeading(installation);
-  return stdout
-    .slice(Math.max(0, stdout.lastIndexOf(heading)))
-    .replace(heading, "")
-    .trim();
 }
 
 function warnOfUnpinnedHostKeys(name: string, args: ClientArgs, resource: pulumi.Resource): void {

@@ -40,14 +40,6 @@ export interface ClientScriptValues {
 }
 
 /**
- * The first line of the script's report. Whatever stands before it is not the script's: some
- * machines' shells greet everybody who logs in.
- */
-export function reportHeading(name: string): string {
-  return `--- private-registry ${name} ---`;
-}
-
-/**
  * A POSIX shell script that makes a machine trust the registry (`sh trust.sh`), or forget it again
  * (`sh trust.sh remove`), as root.
  *
@@ -85,6 +77,20 @@ export function renderClientScript(values: ClientScriptValues): string {
   ].join("\n");
 }
 
+/** What the script printed, without what the machine's shell had to say before it. */
+export function reportOf(name: string, stdout: string): string {
+  const line = heading(name);
+  return stdout
+    .slice(Math.max(0, stdout.lastIndexOf(line)))
+    .replace(line, "")
+    .trim();
+}
+
+/** The first line of what the script prints. */
+function heading(name: string): string {
+  return `--- private-registry ${name} ---`;
+}
+
 function header({ name, hosts }: ClientScriptValues): string {
   return `#!/bin/sh
 # Makes this machine trust the container registry ${hosts[0] ?? name}, or forget it again:
@@ -105,7 +111,7 @@ PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL PATH
 
 name=${quote(name)}
-heading=${quote(reportHeading(name))}
+heading=${quote(heading(name))}
 # The registry's hosts, those of them that mean whichever machine asks, and the port.
 hosts=${quote(join(hosts))}
 own_hosts=${quote(join(hosts.filter(isLoopback)))}

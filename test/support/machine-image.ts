@@ -12,7 +12,7 @@ const commonPackages = ["ca-certificates", "curl", "openssh-server", "openssl", 
 
 const packages: Record<MachineKind, readonly string[]> = {
   docker: ["docker.io", "iptables"],
-  plain: ["busybox-static", "wget"],
+  plain: ["busybox-static", "fish", "wget"],
 };
 
 /**

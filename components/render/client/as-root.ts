@@ -6,6 +6,7 @@ import { quote } from "../shell";
  */
 export function asRoot(script: string): string {
   return `set -eu
+# shellcheck disable=SC2016 # it is another shell that is to read it
 script=${quote(script)}
 if words=$(sudo -n sh -c : 2>&1); then
   printf '%s' "$script" | sudo -n sh -s -- "$@"

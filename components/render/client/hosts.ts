@@ -1,6 +1,8 @@
 /** The registry's names in /etc/hosts, in a block that is marked as this script's. */
 export const hostsFile = `# --- /etc/hosts ---
 
+hosts_changed=no
+
 set_up_hosts() {
   if [ -z "$address" ] || [ -z "$address_names" ]; then
     return
@@ -19,6 +21,13 @@ set_up_hosts() {
   write_hosts_block /etc/hosts "$lines"
   # shellcheck disable=SC2086 # a list of words
   say "hosts: $(commas $address_names) at $address"
+}
+
+# Programs in Go, as all these runtimes are, may go by the names that they read up to 5 s before.
+await_hosts() {
+  if [ "$hosts_changed" = yes ] && [ "$daemon" = yes ]; then
+    sleep 5
+  fi
 }
 
 # FILE LINE: the numbers of such lines.
@@ -48,6 +57,9 @@ write_hosts_block() {
         'then run this again'
       return 1
     }
+    if [ "$(head -n "$ends" "$1" | tail -n "+$begins")$newline" = "$block" ]; then
+      return
+    fi
     before=$((begins - 1))
     after=$((ends + 1))
   fi
@@ -64,9 +76,7 @@ same_bytes() {
 # FILE NEW: gives the file the new bytes, in place and in one go: it may be a bind mount, and keeps
 # its mode, owner and labels.
 overwrite() {
-  if same_bytes "$1" "$2"; then
-    return
-  fi
+  hosts_changed=yes
   old=$state/hosts.old
   cat "$1" >"$old" || return
   if ! cat "$2" >"$1"; then

@@ -1,19 +1,16 @@
 /** The two commands. */
 export const main = `# --- The commands ---
 
-# RUNTIME: whether it is to be set up.
-asked() {
-  case " $runtimes " in
-    *" $1 "*) return 0 ;;
-    *) return 1 ;;
-  esac
-}
-
-# RUNTIME IS_HERE: decides, and says why not. One that was asked for may be installed later.
+# RUNTIME HERE: whether to set it up. One that is asked for by name may be installed later.
 chosen() {
-  if [ -n "$runtimes" ] && ! asked "$1"; then
-    return 1
-  elif [ "$2" = no ] && [ -z "$runtimes" ]; then
+  later=
+  if [ -n "$runtimes" ]; then
+    [ "$2" = yes ] || later='; not installed yet'
+    case " $runtimes " in
+      *" $1 "*) return 0 ;;
+      *) return 1 ;;
+    esac
+  elif [ "$2" = no ]; then
     absent="$absent $1"
     return 1
   fi
@@ -30,10 +27,12 @@ apply() {
   write_manifest
   [ -z "$left" ] || exit 1
   prove
+  await_hosts
 }
 
 set_up_runtimes() {
   absent=
+  daemon=no
   # shellcheck disable=SC2086 # lists of words
   names=$(commas $registries)
   if [ -z "$ca_pem" ]; then
@@ -43,7 +42,8 @@ set_up_runtimes() {
   if docker_is_here; then here=yes; else here=no; fi
   if chosen docker "$here"; then
     set_up_docker
-    say "docker: trusts $names"
+    daemon=$here
+    say "docker: trusts $names$later"
   fi
   # shellcheck disable=SC2086 # a list of words
   [ -z "$absent" ] || say "not found: $(commas $absent)"

@@ -51,7 +51,7 @@ answers() {
   case $1 in
     *:*) authority=[$1]:$port ;;
   esac
-  for pause in 1 2 0; do
+  for pause in 1 0; do
     case $tool in
       curl) ask_with_curl ;;
       wget) ask_with_wget ;;

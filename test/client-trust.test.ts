@@ -1,0 +1,133 @@
+import * as pulumi from "@pulumi/pulumi";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { ClientTrust, type ClientTrustArgs, trustScript } from "../components/client-trust";
+import { asRoot } from "../components/render/client/as-root";
+import { renderClientScript } from "../components/render/client-script";
+import { caPem, record, resolved, secretInput } from "./support/mocks";
+
+const registry = {
+  installation: "private-registry-dev-hub",
+  hosts: ["registry.example.com"],
+  httpsPort: 443,
+  caPem,
+  registryAddress: "10.0.0.5",
+};
+
+const script = renderClientScript({ ...registry, name: registry.installation });
+
+const hostKey = "ssh-ed25519 AAAAC3Nza";
+
+/** What every connection has. */
+const direct = { port: 22, user: "root", hostKey, dialErrorLimit: 3, perDialTimeout: 15 };
+
+afterEach(() => vi.restoreAllMocks());
+
+async function clientTrust(args: Partial<ClientTrustArgs>) {
+  const warn = vi.spyOn(pulumi.log, "warn").mockResolvedValue();
+  const made: ClientTrust[] = [];
+  const resources = await record(() => {
+    made.push(new ClientTrust("hub-web1", { host: "10.0.0.11", hostKey, ...registry, ...args }));
+  });
+  const [trust] = made;
+  const command = resources.find(({ name }) => name === "hub-web1-trust");
+  if (!trust || command?.type !== "command:remote:Command") {
+    throw new Error("expected a ClientTrust with a remote command");
+  }
+  const warnings = warn.mock.calls.map(([message]) => message);
+  return { trust, inputs: command.inputs, warnings };
+}
+
+describe("ClientTrust", () => {
+  it("runs the script over SSH as root, and its removal at the end", async () => {
+    expect((await clientTrust({})).inputs).toEqual({
+      connection: secretInput({ ...direct, host: "10.0.0.11" }),
+      create: "sh -s -- apply",
+      delete: "sh -s -- remove",
+      stdin: script,
+      triggers: ["10.0.0.11", 22, "private-registry-dev-hub"],
+      logging: "stderr",
+      addPreviousOutputInEnv: false,
+    });
+  });
+
+  it("becomes root with sudo when it logs in as somebody else", async () => {
+    expect((await clientTrust({ user: "ops" })).inputs).toMatchObject({
+      connection: secretInput({ ...direct, host: "10.0.0.11", user: "ops" }),
+      create: "sh -s -- apply",
+      stdin: asRoot(script),
+    });
+  });
+
+  it("uses sudo or not as told", async () => {
+    const without = await clientTrust({ user: "toor", sudo: false });
+    expect(without.inputs.stdin).toBe(script);
+    const withSudo = await clientTrust({ sudo: true });
+    expect(withSudo.inputs.stdin).toBe(asRoot(script));
+  });
+
+  it("keeps keys and passwords secret, and out of commands and scripts", async () => {
+    const { inputs } = await clientTrust({
+      privateKey: "the key",
+      privateKeyPassword: "its passphrase",
+      password: "a password",
+      proxy: { host: "bastion", privateKey: "the bastion's key", hostKey },
+    });
+    expect(inputs.connection).toEqual(
+      secretInput({
+        ...direct,
+        host: "10.0.0.11",
+        privateKey: "the key",
+        privateKeyPassword: "its passphrase",
+        password: "a password",
+        proxy: { ...direct, host: "bastion", privateKey: "the bastion's key" },
+      }),
+    );
+    expect(JSON.stringify({ ...inputs, connection: undefined })).not.toMatch(
+      /the key|passphrase|a password|bastion/,
+    );
+  });
+
+  it("reports what the script printed, for all to read", async () => {
+    const { trust } = await clientTrust({});
+    expect(await resolved(trust.report)).toEqual({
+      value: "report of hub-web1-trust",
+      secret: false,
+    });
+  });
+
+  it("hands the runtimes on, and leaves the hosts entry out when told", async () => {
+    const { inputs } = await clientTrust({ runtimes: ["docker"], hostsEntry: false });
+    expect(inputs.stdin).toBe(
+      renderClientScript({
+        ...registry,
+        name: registry.installation,
+        runtimes: ["docker"],
+        registryAddress: undefined,
+      }),
+    );
+  });
+
+  it("says nothing when the host key is pinned", async () => {
+    expect((await clientTrust({})).warnings).toEqual([]);
+  });
+
+  it("warns of every machine on the way whose host key is not pinned", async () => {
+    const { warnings } = await clientTrust({
+      hostKey: undefined,
+      port: 2222,
+      proxy: { host: "bastion" },
+    });
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /^hub-web1: no hostKey is set.* ssh-keyscan -t ed25519 -p 2222 10\.0\.0\.11 /,
+      ),
+      expect.stringMatching(/^hub-web1: no proxy\.hostKey is set.* -p 22 bastion /),
+    ]);
+  });
+});
+
+describe("trustScript", () => {
+  it("is the script that clients are set up with", async () => {
+    expect((await resolved(trustScript(registry))).value).toBe(script);
+  });
+});
