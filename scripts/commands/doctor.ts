@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
-import { createServer } from "node:net";
 import { dirname } from "node:path";
 import { readContext, type Context } from "../context";
 import { isRemote } from "../engine/address";
 import { EngineApi } from "../engine/api";
 import { connectFailure, engineMend, look, remedyFor } from "../engine/ensure";
+import { portMend, portState } from "../engine/port";
 import { findProgram } from "../find-program";
 import { images } from "../pins";
 import { findCli } from "../pulumi/cli";
@@ -97,39 +97,29 @@ async function checkPort(context: Context, api: EngineApi | undefined): Promise<
   if (isRemote(context.engine.host)) {
     return { thing, state: "ok", detail: `not checked: it is on ${context.engine.host}` };
   }
-  const code = await tryToListen(httpsPort, bindAddress);
-  if (code === undefined) return { thing, state: "ok", detail: "free" };
-  if (code === "EADDRINUSE") {
-    const owner = await api?.publisherOf(httpsPort);
-    if (owner !== undefined) {
-      return { thing, state: "ok", detail: `published by the container ${owner}` };
-    }
-    return {
-      thing,
-      state: "broken",
-      detail: "in use by another program",
-      mend: [
-        `Find it: ss -ltnp 'sport = :${httpsPort}'. Stop it, or choose another port:`,
-        "  npm run pulumi -- config set httpsPort 8443",
-      ],
-    };
-  }
-  return code === "EACCES"
-    ? { thing, state: "ok", detail: "not checked: only root may try it, the engine may use it" }
-    : {
+  const state = await portState(httpsPort, bindAddress, api);
+  switch (state.kind) {
+    case "free":
+      return { thing, state: "ok", detail: "free" };
+    case "container":
+      return { thing, state: "ok", detail: `published by the container ${state.name}` };
+    case "in use":
+      return {
         thing,
         state: "broken",
-        detail: code,
+        detail: "in use by another program",
+        mend: portMend(httpsPort),
+      };
+    case "unknown":
+      // Only root may try a low port, but the engine may use it.
+      if (state.reason === "EACCES") return { thing, state: "ok", detail: "not checked: not root" };
+      return {
+        thing,
+        state: "broken",
+        detail: state.reason,
         mend: ["Set bindAddress to an address of this machine."],
       };
-}
-
-function tryToListen(port: number, address: string): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.on("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
-    server.listen(port, address, () => server.close(() => resolve(undefined)));
-  });
+  }
 }
 
 async function checkCli(context: Context): Promise<Finding> {

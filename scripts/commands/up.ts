@@ -1,5 +1,10 @@
-import { readContext } from "../context";
+import { readContext, type Context } from "../context";
+import { isRemote } from "../engine/address";
+import { EngineApi } from "../engine/api";
+import { requirePort } from "../engine/port";
+import { ownFolder } from "../paths";
 import { ensureStack, runPulumi, askPulumi } from "../pulumi/run";
+import { stackExists } from "../pulumi/stack";
 import { setUp } from "../setup/set-up";
 import { nextSteps, outputsSchema } from "./next-steps";
 import { isHelp, withDefaults } from "./pulumi-arguments";
@@ -8,7 +13,10 @@ import { isHelp, withDefaults } from "./pulumi-arguments";
 export async function up(args: readonly string[]): Promise<number> {
   const context = readContext(args);
   const cli = await setUp(context, { engine: !isHelp(args), images: !isHelp(args) });
-  if (!isHelp(args)) await ensureStack(context, cli);
+  if (!isHelp(args)) {
+    await checkPortOfNewStack(context);
+    await ensureStack(context, cli);
+  }
   const code = await runPulumi(context, cli, ["up", ...withDefaults(args)]);
   if (code !== 0 || isHelp(args) || args.includes("--preview-only")) return code;
 
@@ -17,4 +25,11 @@ export async function up(args: readonly string[]): Promise<number> {
   const outputs = outputsSchema.safeParse(JSON.parse(output));
   if (outputs.success) process.stdout.write(nextSteps(outputs.data));
   return 0;
+}
+
+/** Only before the first deployment: later, the one who has the port is the registry itself. */
+async function checkPortOfNewStack({ backend, engine, project, stack }: Context): Promise<void> {
+  if (backend.backend === "own" || isRemote(engine.host)) return;
+  if (stackExists(ownFolder, project.name, stack.name)) return;
+  await requirePort(project, new EngineApi(engine.host));
 }

@@ -1,15 +1,19 @@
 import {
   existsSync,
+  linkSync,
   mkdirSync,
+  mkdtempSync,
   readFileSync,
   realpathSync,
+  renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { execa } from "execa";
 import { z } from "zod";
-import { obtain, partFolder, type Part, type PartStore } from "../../toolchain/part";
+import { hashOf, obtain, partFolder, type Part, type PartStore } from "../../toolchain/part";
 import type { Parts } from "../../toolchain/parts";
 import { findProgram, isExecutable } from "../find-program";
 import { describeFailure } from "../problem";
@@ -60,7 +64,8 @@ export async function ensureCli(request: CliRequest): Promise<PulumiCli> {
       store.progress.note(describeFailure(error));
     }
   }
-  await Promise.all([obtain(parts.pulumiCli, store), obtain(parts.languageHost, store)]);
+  const made = [obtain(parts.pulumiCli, store), obtain(parts.languageHost, store)] as const;
+  assemble(request, ...(await Promise.all(made)));
   const built = findBuilt(request);
   if (built === undefined) throw new Error("the built Pulumi CLI is not where it was put");
   return built;
@@ -96,12 +101,33 @@ function findDownloaded(request: CliRequest): PulumiCli | undefined {
 }
 
 function findBuilt(request: CliRequest): PulumiCli | undefined {
-  const { parts, store, version } = request;
-  const folder = partFolder(parts.pulumiCli, store.cacheFolder);
-  const hostFolder = partFolder(parts.languageHost, store.cacheFolder);
+  const folder = engineFolder(request);
   const program = join(folder, "pulumi");
-  if (!isExecutable(program) || !isExecutable(join(hostFolder, HOST))) return undefined;
-  return { program, version, folders: [folder, hostFolder], origin: "built from Go modules" };
+  if (!isExecutable(program)) return undefined;
+  const { version } = request;
+  return { program, version, folders: [folder], origin: "built from Go modules" };
+}
+
+/** Where the built CLI and language host lie together: the CLI warns of a host found on PATH. */
+function engineFolder({ parts, store }: CliRequest): string {
+  const id = `${hashOf(parts.pulumiCli)}-${hashOf(parts.languageHost)}`;
+  return join(store.cacheFolder, "pulumi-engine", id);
+}
+
+/** Links what was built into one folder, beside and renamed. */
+function assemble(request: CliRequest, cliFolder: string, hostFolder: string): void {
+  const folder = engineFolder(request);
+  mkdirSync(dirname(folder), { recursive: true });
+  const draft = mkdtempSync(`${folder}.`);
+  linkSync(join(cliFolder, "pulumi"), join(draft, "pulumi"));
+  linkSync(join(hostFolder, HOST), join(draft, HOST));
+  try {
+    renameSync(draft, folder);
+  } catch (error) {
+    // Another run was first.
+    rmSync(draft, { recursive: true });
+    if (!existsSync(folder)) throw error;
+  }
 }
 
 /** Pulumi's own release, by its own installer. */
