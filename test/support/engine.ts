@@ -1,0 +1,141 @@
+/** The Docker engine of this machine, as the tests use it. */
+import { randomBytes } from "node:crypto";
+import { createServer } from "node:net";
+import { execa } from "execa";
+import { quote } from "../../components/render/shell";
+
+/** What `docker <args>` prints; it fails after two minutes, and if docker does. */
+export async function docker(...args: string[]): Promise<string> {
+  const { stdout } = await execa("docker", args, { timeout: 120_000 });
+  return stdout;
+}
+
+/** The parts of `docker inspect` of a container that the tests look at. */
+export interface Container {
+  Id: string;
+  Image: string;
+  RestartCount: number;
+  State: { Running: boolean; Health?: { Status: string } };
+  Config: { User: string; Image: string; Labels: Record<string, string> };
+  HostConfig: {
+    ReadonlyRootfs: boolean;
+    SecurityOpt: string[] | null;
+    CapDrop: string[] | null;
+    CapAdd: string[] | null;
+    Privileged: boolean;
+    Memory: number;
+    MemorySwap: number;
+    PidsLimit: number | null;
+    NetworkMode: string;
+    LogConfig: { Type: string; Config: Record<string, string> };
+    RestartPolicy: { Name: string };
+  };
+  NetworkSettings: {
+    Ports: Record<string, { HostIp: string; HostPort: string }[] | null>;
+    Networks: Record<string, unknown>;
+  };
+  Mounts: { Type: string; Name?: string; Source: string; Destination: string; RW: boolean }[];
+}
+
+/** The containers with a label, such as `private-registry=<installation>`, stopped ones too. */
+export async function containers(label: string): Promise<Container[]> {
+  const ids = await docker("ps", "--all", "--quiet", "--no-trunc", "--filter", `label=${label}`);
+  if (ids === "") {
+    return [];
+  }
+  return JSON.parse(await docker("inspect", ...ids.split("\n"))) as Container[];
+}
+
+/** The nginx and the registry container of an installation, which must have exactly these. */
+export async function serving(installation: string): Promise<{
+  nginx: Container;
+  registry: Container;
+}> {
+  const all = await containers(`private-registry=${installation}`);
+  const nginx = all.find(({ NetworkSettings }) =>
+    Object.values(NetworkSettings.Ports).some(Boolean),
+  );
+  const registry = all.find(({ HostConfig }) => HostConfig.NetworkMode === "none");
+  if (nginx === undefined || registry === undefined || all.length !== 2) {
+    throw new Error(`${installation}: expected nginx and a registry, got ${all.length} containers`);
+  }
+  return { nginx, registry };
+}
+
+/** Every path in a volume or folder of the host, with modes and owners. */
+export async function listing(volume: string): Promise<string[]> {
+  const found = await inVolume(
+    volume,
+    "cd /volume; find . -printf '%m %U:%G %y %P\\n' | sort -k 4",
+  );
+  return found.split("\n");
+}
+
+/** What a line of shell prints in a throw-away container that has `volume` at `/volume`. */
+export async function inVolume(volume: string, command: string): Promise<string> {
+  return docker(
+    ...["run", "--rm", "--network", "none", "--volume", `${volume}:/volume`],
+    ...["--user", "0", "--entrypoint", "sh", "nginx:1.30", "-c", command],
+  );
+}
+
+/** A TCP port that nothing listens on, outside of the range that outgoing connections take. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 20_000 + (randomBytes(2).readUInt16BE() % 10_000);
+    if (await isFree(port)) {
+      return port;
+    }
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    server.listen(port, "0.0.0.0", () => server.close(() => resolve(true)));
+  });
+}
+
+/** A Docker network that no other test uses; its gateway is this machine, for those in it. */
+export interface TestNetwork {
+  name: string;
+  gateway: string;
+  remove(): Promise<void>;
+}
+
+export async function createNetwork(): Promise<TestNetwork> {
+  const name = `private-registry-test-${randomBytes(4).toString("hex")}`;
+  await docker("network", "create", "--label", "private-registry-test=network", name);
+  const gateway = await docker(
+    ...["network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", name],
+  );
+  const remove = async () => {
+    await docker("network", "rm", name);
+  };
+  return { name, gateway, remove };
+}
+
+/**
+ * An image like `base` with a label of its own and, if `shell` is given, with what that line of
+ * shell changed as root. The caller removes it.
+ */
+export async function derivedImage(base: string, shell = "true"): Promise<string> {
+  const id = randomBytes(4).toString("hex");
+  const container = `private-registry-test-${id}`;
+  const image = `private-registry-test/derived:${id}`;
+  const entrypoint = await docker("inspect", "--format", "{{json .Config.Entrypoint}}", base);
+  try {
+    await docker(
+      ...["run", "--network", "none", "--user", "0", "--name", container],
+      ...["--entrypoint", "sh", base, "-c", shell],
+    );
+    await docker(
+      ...["commit", "--change", `LABEL private-registry-test=${quote(id)}`],
+      ...["--change", `ENTRYPOINT ${entrypoint}`, container, image],
+    );
+  } finally {
+    await docker("rm", "--force", "--volumes", container);
+  }
+  return image;
+}

@@ -1,0 +1,36 @@
+/** What anybody with access to this machine can see of its processes. */
+import { readdir, readFile } from "node:fs/promises";
+
+/** Collects the arguments and environments of every process until it is stopped. */
+export function watchProcesses(): { stop(): Promise<string> } {
+  const seen = new Set<string>();
+  // What runs the tests knows the secrets rightly.
+  const own = new Set([process.pid, process.ppid].map(String));
+  const stopping = new AbortController();
+  const watching = (async () => {
+    while (!stopping.signal.aborted) {
+      await look(seen, own);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  })();
+  return {
+    stop: async () => {
+      stopping.abort();
+      await watching;
+      return [...seen].join("\n");
+    },
+  };
+}
+
+async function look(seen: Set<string>, own: ReadonlySet<string>): Promise<void> {
+  for (const id of await readdir("/proc")) {
+    if (/^\d+$/.test(id) && !own.has(id)) {
+      for (const file of ["cmdline", "environ"]) {
+        // A process may be gone by now.
+        const text = await readFile(`/proc/${id}/${file}`, "utf8").catch(() => "");
+        // Pulumi hands the configuration to its own program so; only the same user can read it.
+        seen.add(text.replace(/(^|\0)PULUMI_CONFIG=[^\0]*/, ""));
+      }
+    }
+  }
+}
