@@ -4,7 +4,7 @@ import { EngineApi } from "../engine/api";
 import { requirePort } from "../engine/port";
 import { ownFolder } from "../paths";
 import { ensureStack, runPulumi, askPulumi } from "../pulumi/run";
-import { stackExists } from "../pulumi/stack";
+import { hasContainers } from "../pulumi/stack";
 import { setUp } from "../setup/set-up";
 import { nextSteps, outputsSchema } from "./next-steps";
 import { isHelp, withDefaults } from "./pulumi-arguments";
@@ -14,7 +14,7 @@ export async function up(args: readonly string[]): Promise<number> {
   const context = readContext(args);
   const cli = await setUp(context, { engine: !isHelp(args), images: !isHelp(args) });
   if (!isHelp(args)) {
-    await checkPortOfNewStack(context);
+    await checkPortWhenNew(context);
     await ensureStack(context, cli);
   }
   const code = await runPulumi(context, cli, ["up", ...withDefaults(args)]);
@@ -27,9 +27,9 @@ export async function up(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** Only before the first deployment: later, the one who has the port is the registry itself. */
-async function checkPortOfNewStack({ backend, engine, project, stack }: Context): Promise<void> {
+/** Only when nothing is deployed: later, the one who has the port is the registry itself. */
+async function checkPortWhenNew({ backend, engine, project, stack }: Context): Promise<void> {
   if (backend.backend === "own" || isRemote(engine.host)) return;
-  if (stackExists(ownFolder, project.name, stack.name)) return;
+  if (hasContainers(ownFolder, project.name, stack.name)) return;
   await requirePort(project, new EngineApi(engine.host));
 }

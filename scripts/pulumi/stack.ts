@@ -75,5 +75,17 @@ export function selectedStack(
 
 /** Whether the local backend of this checkout has a stack. */
 export function stackExists(ownFolder: string, project: string, stack: string): boolean {
-  return existsSync(join(ownFolder, "state", ".pulumi", "stacks", project, `${stack}.json`));
+  return existsSync(stateFile(ownFolder, project, stack));
+}
+
+/** Whether a stack in the local backend of this checkout has containers. */
+export function hasContainers(ownFolder: string, project: string, stack: string): boolean {
+  const file = stateFile(ownFolder, project, stack);
+  return (
+    existsSync(file) && readFileSync(file, "utf8").includes("docker:index/container:Container")
+  );
+}
+
+function stateFile(ownFolder: string, project: string, stack: string): string {
+  return join(ownFolder, "state", ".pulumi", "stacks", project, `${stack}.json`);
 }
