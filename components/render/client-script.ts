@@ -71,9 +71,12 @@ export function renderClientScript(values: ClientScriptValues): string {
     docker,
     proof,
     main,
-    // Read to the last line before anything runs, so that a script cut short on its way does
-    // nothing; and no command can read on in the script, which may be standard input.
-    'main "$@" </dev/null\n',
+    // Braces, so that a script cut short on its way does nothing; and no command can read on in
+    // the script, which may be standard input.
+    `{
+  main "$@" </dev/null
+}
+`,
   ].join("\n");
 }
 

@@ -1,7 +1,8 @@
 /** The registry's names in /etc/hosts, in a block that is marked as this script's. */
 export const hostsFile = `# --- /etc/hosts ---
 
-hosts_changed=no
+# Whether this run has given names an address.
+hosts_changed=
 
 set_up_hosts() {
   if [ -z "$address" ] || [ -z "$address_names" ]; then
@@ -63,6 +64,7 @@ write_hosts_block() {
     before=$((begins - 1))
     after=$((ends + 1))
   fi
+  hosts_changed=\${2:+yes}
   new=$state/hosts.new
   { head -n "$before" "$1" && printf '%s' "$block" && tail -n "+$after" "$1"; } >"$new" &&
     overwrite "$1" "$new" &&
@@ -76,7 +78,6 @@ same_bytes() {
 # FILE NEW: gives the file the new bytes, in place and in one go: it may be a bind mount, and keeps
 # its mode, owner and labels.
 overwrite() {
-  hosts_changed=yes
   old=$state/hosts.old
   cat "$1" >"$old" || return
   if ! cat "$2" >"$1"; then
