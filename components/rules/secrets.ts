@@ -73,7 +73,13 @@ export function hostKey(value: string): Complaint | undefined {
   const trimmed = value.trim();
   const words = trimmed.split(/\s+/);
   if (!trimmed.includes("\n") && isPublicKey(words)) {
-    return undefined;
+    // The command provider (1.2.1) asks for the algorithm ssh-rsa, SHA-1, which OpenSSH has refused
+    // since 8.8.
+    return words[0] === "ssh-rsa"
+      ? {
+          got: "an RSA key, which today's sshd does not prove to Pulumi; use the Ed25519 or ECDSA one",
+        }
+      : undefined;
   }
   if (/^(SHA256|MD5):/.test(trimmed) || /^([0-9a-f]{2}:){15}[0-9a-f]{2}$/.test(trimmed)) {
     return { got: "a fingerprint" };
