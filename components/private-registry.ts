@@ -1,6 +1,7 @@
 import { isIPv6 } from "node:net";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import { advice } from "./advice";
 import { type ClientArgs, ClientTrust, trustScript } from "./client-trust";
 import { Credentials, type UserArgs } from "./credentials";
 import { type ImagesArgs, RegistryServer } from "./registry-server";
@@ -137,6 +138,10 @@ export class PrivateRegistry extends pulumi.ComponentResource {
   constructor(name: string, args: PrivateRegistryArgs, opts?: pulumi.ComponentResourceOptions) {
     checkArgs(name, args);
     super("private-registry:index:PrivateRegistry", name, {}, opts);
+
+    for (const sentence of advice(args, new Date())) {
+      void pulumi.log.warn(sentence, this);
+    }
 
     const { domains, httpsPort = 443, users = { admin: {} } } = args;
     const installation = `${pulumi.getProject()}-${pulumi.getStack()}-${name}`;
