@@ -12,6 +12,8 @@ export interface LoggedCommand {
   cwd?: string;
   /** Added to the environment. */
   env?: NodeJS.ProcessEnv;
+  /** Neither Ctrl-C nor the end of this run ends it: half of it would leave a mess. */
+  runsToItsEnd?: boolean;
   /** Ended after this time. */
   timeoutSeconds?: number;
   /** What to do when it fails; the log's last lines are told in any case. */
@@ -31,6 +33,8 @@ export async function runLogged(command: LoggedCommand): Promise<void> {
     stdout: output,
     stderr: output,
     buffer: false,
+    detached: command.runsToItsEnd ?? false,
+    cleanup: !(command.runsToItsEnd ?? false),
     timeout: (command.timeoutSeconds ?? 0) * 1_000,
     reject: false,
   });

@@ -17,6 +17,8 @@ export interface Part {
   sources: readonly string[];
   /** Whatever else decides what is made, such as versions and build flags. */
   recipe: readonly string[];
+  /** Other parts wait for it: it is made at once, however many are being made. */
+  isPrerequisite?: boolean;
   /** Makes it. */
   build(work: PartBuild): Promise<void>;
 }
@@ -26,6 +28,8 @@ export interface PartBuild {
   /** An empty folder, which becomes the part when the build has succeeded. */
   folder: string;
   log: string;
+  /** For the parts that this one needs. */
+  store: PartStore;
 }
 
 /** Where parts are kept, and how their building is told. */
@@ -53,11 +57,11 @@ export async function obtain(part: Part, store: PartStore): Promise<string> {
 
 function begin(part: Part, folder: string, store: PartStore): Promise<void> {
   const onWait = () => store.progress.note(`• ${part.title}: another run is at it, waiting`);
-  const begun = store.limit(() =>
+  const work = () =>
     withLock(folder, onWait, async () => {
       if (!existsSync(folder)) await make(part, folder, store);
-    }),
-  );
+    });
+  const begun = part.isPrerequisite === true ? work() : store.limit(work);
   store.inHand.set(folder, begun);
   return begun;
 }
@@ -68,7 +72,7 @@ async function make(part: Part, folder: string, store: PartStore): Promise<void>
   rmSync(partial, { recursive: true, force: true });
   mkdirSync(partial, { recursive: true });
   await store.progress.step({ title: part.title, usually: part.usually, log }, () =>
-    part.build({ folder: partial, log }),
+    part.build({ folder: partial, log, store }),
   );
   renameSync(partial, folder);
 }

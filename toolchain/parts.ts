@@ -38,15 +38,15 @@ export function describeParts(
       usually: "4 to 6 min the first time",
       sources: [join(toolchain, "cli")],
       recipe: [pins.pulumi],
-      build: ({ folder, log }) =>
+      build: (work) =>
         goBuild({
           module: join(toolchain, "cli"),
           packages: ["github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"],
           variables: {
             "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": `v${pins.pulumi}`,
           },
-          into: folder,
-          log,
+          into: work.folder,
+          work,
         }),
     },
     languageHost: {
@@ -55,13 +55,13 @@ export function describeParts(
       usually: "1 min the first time",
       sources: [join(toolchain, "host")],
       recipe: [HOST_VERSION],
-      build: ({ folder, log }) =>
+      build: (work) =>
         goBuild({
           module: join(toolchain, "host"),
           packages: ["github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs"],
           variables: { "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": HOST_VERSION },
-          into: folder,
-          log,
+          into: work.folder,
+          work,
         }),
     },
     providers: {
@@ -70,7 +70,7 @@ export function describeParts(
       usually: "3 to 5 min the first time",
       sources: [join(toolchain, "providers")],
       recipe: [pins.providers.docker, pins.providers.random, pins.providers.tls],
-      build: ({ folder, log }) =>
+      build: (work) =>
         goBuild({
           module: join(toolchain, "providers"),
           packages: ["./cmd/..."],
@@ -81,8 +81,8 @@ export function describeParts(
           },
           // docker compose, which no resource of this project needs, is half of the binary.
           tags: "no_compose",
-          into: folder,
-          log,
+          into: work.folder,
+          work,
         }),
     },
     commandProvider: {
@@ -91,12 +91,12 @@ export function describeParts(
       usually: "1 min the first time",
       sources: [join(toolchain, "command")],
       recipe: [pins.providers.command],
-      build: ({ folder, log }) =>
+      build: (work) =>
         goBuild({
           module: join(toolchain, "command"),
           packages: ["./cmd/..."],
-          into: folder,
-          log,
+          into: work.folder,
+          work,
         }),
     },
     registryImage: {

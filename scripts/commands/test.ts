@@ -50,8 +50,8 @@ async function testAll(context: Context): Promise<Tally[]> {
 
   for (const check of staticChecks) await run(check);
   for (const module of ["command", "providers"]) {
-    await run(goVet(module));
-    await run(goTest(module));
+    await run(goVet(module, context.store));
+    await run(goTest(module, context.store));
   }
   await run(vitestProject("unit", "10 to 30 s", ready.env));
   // Without an engine every integration test would fail for the one reason that is told above.

@@ -55,6 +55,8 @@ export async function ensureDebianPackages(
       args: ["install", "--yes", "--no-install-recommends", ...options, ...missing],
       env,
       log,
+      // dpkg that was ended half-way wants to be mended by hand.
+      runsToItsEnd: true,
       mend: ["If packages could not be fetched: check apt's sources with apt-get update."],
     });
   });

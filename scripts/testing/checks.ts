@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
-import { findGo } from "../../toolchain/go";
+import { requireGo } from "../../toolchain/go";
+import type { PartStore } from "../../toolchain/part";
 import { checkout, logFolder } from "../paths";
 import type { Progress } from "../progress";
 import { goOutput, tallyGo, tallyVitest, type Tally } from "./tally";
@@ -51,28 +52,28 @@ export function vitestProject(project: string, usually: string, env: NodeJS.Proc
 }
 
 /** `go vet` of one of the toolchain's modules. */
-export function goVet(module: string): Check {
+export function goVet(module: string, store: PartStore): Check {
   return {
     title: `go vet, toolchain/${module}`,
     usually: "5 to 60 s",
     run: async () => {
       const folder = join(checkout, "toolchain", module);
       const args = ["vet", "-mod=readonly", ...goTags(module), "./..."];
-      const ok = await show(await findGo(process.env), args, folder);
+      const ok = await show(await requireGo(process.env, store), args, folder);
       return ok ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
     },
   };
 }
 
 /** `go test` of one of the toolchain's modules. */
-export function goTest(module: string): Check {
+export function goTest(module: string, store: PartStore): Check {
   return {
     title: `go test, toolchain/${module}`,
     usually: "20 to 90 s",
     run: async () => {
       // -trimpath shares the compiled packages with the build of the part.
       const args = ["test", "-mod=readonly", "-trimpath", ...goTags(module), "-json", "./..."];
-      const result = await execa(await findGo(process.env), args, {
+      const result = await execa(await requireGo(process.env, store), args, {
         cwd: join(checkout, "toolchain", module),
         env: { GOWORK: "off" },
         stdin: "ignore",

@@ -9,7 +9,7 @@ import { Progress } from "../../scripts/progress";
 import { readProject } from "../../scripts/pulumi/project";
 import { lastLines, runLogged } from "../../scripts/run";
 import { isDebianFamily } from "../../scripts/setup/debian-packages";
-import { parseMirror } from "../../toolchain/images/debian";
+import { parseMirror } from "../../toolchain/debian";
 import { hashOf, obtain, partFolder, type Part, type PartStore } from "../../toolchain/part";
 import { describeParts } from "../../toolchain/parts";
 

@@ -11,10 +11,10 @@ import {
 import { join } from "node:path";
 import { execa } from "execa";
 import { runLogged } from "../../scripts/run";
+import { requireDebianTools } from "../debian";
 import { goBuild } from "../go";
 import type { PartBuild } from "../part";
 import { writeImageArchive } from "./archive";
-import { requireDebianTools } from "./debian";
 
 /** Debian packages whose files go into the image: a shell with wget, and the public CAs. */
 const PACKAGES = ["busybox-static", "ca-certificates"] as const;
@@ -49,7 +49,7 @@ export async function buildRegistryImage(
     },
     env: { CGO_ENABLED: "0" },
     into: join(root, "bin"),
-    log,
+    work,
   });
   await addPackages(folder, root, log);
 
