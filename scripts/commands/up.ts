@@ -12,11 +12,9 @@ import { isHelp, withDefaults } from "./pulumi-arguments";
 /** `npm run up`: sets up whatever is missing, deploys, and tells what comes next. */
 export async function up(args: readonly string[]): Promise<number> {
   const context = readContext(args);
+  if (!isHelp(args)) await checkPortWhenNew(context);
   const cli = await setUp(context, { engine: !isHelp(args), images: !isHelp(args) });
-  if (!isHelp(args)) {
-    await checkPortWhenNew(context);
-    await ensureStack(context, cli);
-  }
+  if (!isHelp(args)) await ensureStack(context, cli);
   const code = await runPulumi(context, cli, ["up", ...withDefaults(args)]);
   if (code !== 0 || isHelp(args) || args.includes("--preview-only")) return code;
 

@@ -21,7 +21,8 @@ export async function portState(
   const code = await tryToListen(port, address);
   if (code === undefined) return { kind: "free" };
   if (code !== "EADDRINUSE") return { kind: "unknown", reason: code };
-  const name = await api?.publisherOf(port);
+  // An engine that does not run publishes nothing.
+  const name = await api?.publisherOf(port).catch(() => undefined);
   return name === undefined ? { kind: "in use" } : { kind: "container", name };
 }
 
