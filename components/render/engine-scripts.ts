@@ -1,6 +1,7 @@
 import {
   dataFolder,
   filesFolder,
+  idleSeconds,
   nginxFolder,
   nginxPort,
   registryDebugPort,
@@ -163,6 +164,15 @@ while :; do
     exit 1
   fi
   sleep 0.1
+done
+# Until nginx has closed the connections that were idle, a request on one of them would still be
+# answered by the configuration of before. Transfers in flight are not waited for.
+tries=0
+for worker in $before; do
+  while [ -d "$worker" ] && [ "$tries" -lt ${(idleSeconds + 1) * 10} ]; do
+    tries=$((tries + 1))
+    sleep 0.1
+  done
 done
 for domain in $DOMAINS; do
   case $domain in *:*) host="[$domain]" ;; *) host=$domain ;; esac

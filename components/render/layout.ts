@@ -20,3 +20,6 @@ export const nginxPort = 8443;
 
 /** The port of the registry's health endpoint, on its container's loopback only. */
 export const registryDebugPort = 5001;
+
+/** How long after its last request an open connection outlives a reload of nginx, in seconds. */
+export const idleSeconds = 2;

@@ -1,4 +1,4 @@
-import { dataFolder, filesFolder, nginxFolder, nginxPort } from "./layout";
+import { dataFolder, filesFolder, idleSeconds, nginxFolder, nginxPort } from "./layout";
 
 export interface NginxConf {
   /** The Unix socket of the registry container that serves. */
@@ -44,7 +44,8 @@ http {
     client_body_timeout 300s;
     send_timeout 300s;
     # A reload closes idle connections that a client may be about to use; not within this time.
-    keepalive_min_timeout 30s;
+    # Nor does a stop, which is as much longer, with nothing serving.
+    keepalive_min_timeout ${idleSeconds}s;
 
     client_body_temp_path ${nginxFolder}/client_body;
     proxy_temp_path ${nginxFolder}/proxy;
@@ -77,8 +78,13 @@ ${authorization(conf)}
     # Memory only, mode 0700: the keys hold credentials.
     proxy_cache_path ${nginxFolder}/auth levels=1 keys_zone=auth:1m max_size=16m inactive=10m
                      use_temp_path=off;
-    # Counts what is not remembered: first logins, and wrong passwords.
-    limit_req_zone $http_x_real_ip zone=logins:1m rate=5r/s;
+    # Counts what is not remembered: first logins, and wrong passwords. Not requests without any,
+    # with which every client begins.
+    map $http_authorization $login_from {
+        default $http_x_real_ip;
+        "" "";
+    }
+    limit_req_zone $login_from zone=logins:1m rate=5r/s;
 
     server {
         listen ${nginxPort} ssl;
@@ -317,7 +323,12 @@ const tokenBackend = `
         }
 `;
 
-/** @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes */
+/**
+ * Docker's client takes an error with its code's own message and no detail for one that may pass,
+ * and goes on trying for a minute.
+ *
+ * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
+ */
 function errorBody(code: string, message: string): string {
-  return JSON.stringify({ errors: [{ code, message, detail: null }] });
+  return JSON.stringify({ errors: [{ code, message, detail: {} }] });
 }
