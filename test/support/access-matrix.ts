@@ -106,7 +106,11 @@ export function admitted(attempts: readonly Attempt[]): string[] {
     .map(({ method, path, reply }) => `${method} ${path} ${reply.status}`);
 }
 
-/** Whether nginx itself refused the request; the registry adds this header to what it answers. */
+/**
+ * Whether nginx itself refused the request, or sent the client from `/v2` to `/v2/`; the registry
+ * adds this header to what it answers.
+ */
 export function isRefusal({ status, headers }: Reply): boolean {
-  return [400, 401, 403, 404, 405, 429].includes(status) && !("x-content-type-options" in headers);
+  const refused = [301, 400, 401, 403, 404, 405, 429].includes(status);
+  return refused && !("x-content-type-options" in headers);
 }
