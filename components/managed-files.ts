@@ -38,9 +38,7 @@ export class ManagedFiles extends pulumi.ComponentResource {
     super("private-registry:index:ManagedFiles", name, {}, opts);
 
     const volume = new docker.Volume(`${name}-files`, {}, { parent: this });
-    const files = pulumi.all(args.files);
-    // A digest tells nothing of keys and salted hashes, which have entropy enough.
-    const generation = pulumi.unsecret(files.apply(digest));
+    const generation = contentDigest(args.files);
     const publish = new EngineCommand(
       `${name}-publish`,
       {
@@ -51,7 +49,7 @@ export class ManagedFiles extends pulumi.ComponentResource {
           GENERATION: generation,
           CHECK: args.check ?? "",
         },
-        stdin: pulumi.secret(files.apply(archive)),
+        stdin: pulumi.secret(pulumi.all(args.files).apply(archive)),
         dockerHost: args.dockerHost,
       },
       { parent: this },
@@ -66,6 +64,14 @@ export class ManagedFiles extends pulumi.ComponentResource {
 /** Where a container that mounts the volume at {@link filesFolder} finds one generation's file. */
 export function managedPath(generation: pulumi.Input<string>, file: string): pulumi.Output<string> {
   return pulumi.interpolate`${filesFolder}/${generation}/${file}`;
+}
+
+/**
+ * What changes whenever one of the files does. It is not secret: it tells nothing of keys and salted
+ * hashes, which have entropy enough.
+ */
+export function contentDigest(files: ManagedFilesArgs["files"]): pulumi.Output<string> {
+  return pulumi.unsecret(pulumi.all(files).apply(digest));
 }
 
 function digest(files: Readonly<Record<string, string>>): string {

@@ -2,7 +2,7 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import { EngineCommand } from "./engine-command";
-import { managedPath, ManagedFiles } from "./managed-files";
+import { contentDigest, managedPath, ManagedFiles } from "./managed-files";
 import {
   applyScript,
   awaitRegistryScript,
@@ -185,18 +185,18 @@ export class RegistryServer extends pulumi.ComponentResource {
     const registrySocket = pulumi
       .all([registry.id, registryAnswers.id])
       .apply(([id]) => `${socketFolder}/${id.slice(0, 12)}.sock`);
+    // nginx reads these when it starts and at a reload, the users' files at every login.
+    const loaded = {
+      "nginx.conf": registrySocket.apply((socket) =>
+        renderNginxConf({ registrySocket: socket, anonymousPull: args.anonymousPull ?? false }),
+      ),
+      "tls.crt": args.certificatePem,
+      "tls.key": args.privateKeyPem,
+    };
     const nginxFiles = new ManagedFiles(
       `${name}-nginx`,
       {
-        files: {
-          "nginx.conf": registrySocket.apply((socket) =>
-            renderNginxConf({ registrySocket: socket, anonymousPull: args.anonymousPull ?? false }),
-          ),
-          "tls.crt": args.certificatePem,
-          "tls.key": args.privateKeyPem,
-          "users.htpasswd": args.users,
-          "pushers.htpasswd": args.pushers,
-        },
+        files: { ...loaded, "users.htpasswd": args.users, "pushers.htpasswd": args.pushers },
         check: 'nginx -t -q -c "$PWD/nginx.conf"',
         image: nginxImage.imageId,
         dockerHost,
@@ -232,12 +232,12 @@ export class RegistryServer extends pulumi.ComponentResource {
         script: applyScript,
         environment: {
           NGINX: nginx.id,
-          GENERATION: nginxFiles.generation,
+          LOADED: contentDigest(loaded),
           DOMAINS: args.domains.join(" "),
         },
         dockerHost,
       },
-      { parent: this },
+      { parent: this, dependsOn: nginxFiles },
     );
 
     this.ready = pulumi.all([nginx.id, applied.id]).apply(([id]) => id);

@@ -111,13 +111,25 @@ describe("RegistryServer", () => {
     expect(environment("s-nginx-publish").CHECK).toBe('nginx -t -q -c "$PWD/nginx.conf"');
   });
 
-  it("applies whatever was published, for every domain", async () => {
+  it("reloads nginx for the certificate and nginx.conf, and proves every domain", async () => {
     const { environment } = await server();
     expect(environment("s-apply")).toMatchObject({
       NGINX: "s-nginx-id",
       DOMAINS: "hub.test 10.0.0.5",
-      GENERATION: environment("s-nginx-publish").GENERATION,
     });
+    const loaded = async (args: Partial<RegistryServerArgs>) =>
+      (await server(args)).environment("s-apply").LOADED;
+    expect(await loaded({ privateKeyPem: "other" })).not.toBe(environment("s-apply").LOADED);
+    expect(await loaded({ anonymousPull: true })).not.toBe(environment("s-apply").LOADED);
+  });
+
+  it("reloads nothing for a user, but publishes", async () => {
+    const before = await server();
+    const after = await server({ users: "more users", pushers: "more pushers" });
+    expect(after.environment("s-apply")).toEqual(before.environment("s-apply"));
+    expect(after.environment("s-nginx-publish").GENERATION).not.toBe(
+      before.environment("s-nginx-publish").GENERATION,
+    );
   });
 
   it("talks to the same engine everywhere", async () => {
