@@ -58,7 +58,7 @@ export function goVet(module: string, store: PartStore): Check {
     usually: "5 to 60 s",
     run: async () => {
       const folder = join(checkout, "toolchain", module);
-      const args = ["vet", "-mod=readonly", ...goTags(module), "./..."];
+      const args = ["vet", ...goFlags(module), "./..."];
       const ok = await show(await requireGo(process.env, store), args, folder);
       return ok ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
     },
@@ -71,8 +71,7 @@ export function goTest(module: string, store: PartStore): Check {
     title: `go test, toolchain/${module}`,
     usually: "20 to 90 s",
     run: async () => {
-      // -trimpath shares the compiled packages with the build of the part.
-      const args = ["test", "-mod=readonly", "-trimpath", ...goTags(module), "-json", "./..."];
+      const args = ["test", ...goFlags(module), "-json", "./..."];
       const result = await execa(await requireGo(process.env, store), args, {
         cwd: join(checkout, "toolchain", module),
         env: { GOWORK: "off" },
@@ -107,8 +106,10 @@ export async function runCheck(check: Check, progress: Progress): Promise<Tally>
   return tally;
 }
 
-function goTags(module: string): string[] {
-  return module === "providers" ? ["-tags", "no_compose"] : [];
+/** The flags of the part's own build, so that what that has compiled is not compiled again. */
+function goFlags(module: string): string[] {
+  const tags = module === "providers" ? ["-tags", "no_compose"] : [];
+  return ["-mod=readonly", "-trimpath", ...tags];
 }
 
 /** Runs a program, its output shown; whether it succeeded. */
