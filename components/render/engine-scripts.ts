@@ -196,7 +196,6 @@ fi
  */
 export const awaitRegistryScript = `set -eu
 ${lastWords("REGISTRY")}
-limit_pids
 tries=0
 until docker exec "$REGISTRY" sh -c ${quote(registryHealthCommand)} >/dev/null 2>&1; do
   tries=$((tries + 1))
@@ -205,6 +204,7 @@ until docker exec "$REGISTRY" sh -c ${quote(registryHealthCommand)} >/dev/null 2
   fi
   sleep 0.2
 done
+limit_pids
 `;
 
 /**
@@ -215,7 +215,8 @@ done
  */
 export const applyScript = `set -eu
 ${lastWords("NGINX")}
-limit_pids
+# Docker refuses it for a container that is just ending.
+limit_pids || last_words 'nginx does not start'
 docker exec --env DOMAINS "$NGINX" sh -c ${quote(reloadScript)} || last_words 'nginx does not serve what was published'
 `;
 
