@@ -65,14 +65,19 @@ fi
  */
 export const publishScript = `set -eu
 cd ${filesFolder}
+# A generation that is there already is checked again: the image may be another.
+checked=$GENERATION
+rm -rf .incoming
 if [ ! -d "$GENERATION" ]; then
-  rm -rf .incoming
+  checked=.incoming
   mkdir .incoming
   base64 -d | tar -xpf - -C .incoming
-  if ! (cd .incoming && eval "$CHECK"); then
-    rm -rf .incoming
-    exit 1
-  fi
+fi
+if ! (cd "$checked" && eval "$CHECK"); then
+  rm -rf .incoming
+  exit 1
+fi
+if [ -d .incoming ]; then
   chown -R ${uid}:${uid} .incoming
   chmod 0500 .incoming
   mv .incoming "$GENERATION"
@@ -159,8 +164,7 @@ while :; do
   [ -n "$now" ] && [ -z "$left" ] && break
   tries=$((tries + 1))
   if [ "$tries" -gt 300 ]; then
-    echo 'nginx did not take the new configuration; what it says:' >&2
-    nginx -t -c ${filesFolder}/current/nginx.conf >&2 || true
+    echo 'nginx does not take the new configuration, and serves by the one of before' >&2
     exit 1
   fi
   sleep 0.1
@@ -224,7 +228,10 @@ docker exec --env DOMAINS "$NGINX" sh -c ${quote(reloadScript)} || last_words 'n
 function lastWords(variable: string): string {
   return `last_words() {
   printf '%s; the last lines of its log:\\n' "$1" >&2
-  docker logs --tail 20 "$${variable}" >&2
+  # Of nginx, which logs every request too, only what it has marked as grave, if there is any.
+  log=$(docker logs --tail 1000 "$${variable}" 2>&1)
+  grave=$(printf '%s\\n' "$log" | grep -E '\\[(emerg|alert|crit)\\]' || true)
+  printf '%s\\n' "\${grave:-$log}" | tail -n 10 >&2
   exit 1
 }
 limit_pids() {
