@@ -78,6 +78,7 @@ ${authorization(conf)}
     # Memory only, mode 0700: the keys hold credentials.
     proxy_cache_path ${nginxFolder}/auth levels=1 keys_zone=auth:1m max_size=16m inactive=10m
                      use_temp_path=off;
+    # nginx refuses a reload that changes a zone: whoever changes one here renames it.
     # Counts what is not remembered: first logins, and wrong passwords. Not requests without any,
     # with which every client begins.
     map $http_authorization $login_from {
