@@ -161,7 +161,11 @@ export function trustScript(args: TrustArgs): pulumi.Output<string> {
 
 function renderedScript(
   { installation, hosts, httpsPort, caPem, registryAddress }: TrustArgs,
-  { runtimes, hostsEntry = true }: Pick<ClientArgs, "runtimes" | "hostsEntry">,
+  {
+    runtimes,
+    systemTrust,
+    hostsEntry = true,
+  }: Pick<ClientArgs, "runtimes" | "systemTrust" | "hostsEntry">,
 ): pulumi.Output<string> {
   return pulumi.all([caPem, registryAddress]).apply(([caPem, registryAddress]) =>
     renderClientScript({
@@ -171,6 +175,7 @@ function renderedScript(
       caPem,
       registryAddress: hostsEntry ? registryAddress : undefined,
       runtimes,
+      systemTrust,
     }),
   );
 }

@@ -95,13 +95,18 @@ describe("ClientTrust", () => {
     });
   });
 
-  it("hands the runtimes on, and leaves the hosts entry out when told", async () => {
-    const { inputs } = await clientTrust({ runtimes: ["docker"], hostsEntry: false });
+  it("hands the choice of runtimes, trust store and hosts entry on", async () => {
+    const { inputs } = await clientTrust({
+      runtimes: ["docker"],
+      systemTrust: true,
+      hostsEntry: false,
+    });
     expect(inputs.stdin).toBe(
       renderClientScript({
         ...registry,
         name: registry.installation,
         runtimes: ["docker"],
+        systemTrust: true,
         registryAddress: undefined,
       }),
     );

@@ -3,7 +3,9 @@ import { docker } from "./client/docker";
 import { hostsFile } from "./client/hosts";
 import { main } from "./client/main";
 import { manifest } from "./client/manifest";
+import { podman } from "./client/podman";
 import { proof } from "./client/proof";
+import { systemStore } from "./client/system-store";
 import { join, quote } from "./shell";
 
 /** What one registry looks like from a client machine. */
@@ -37,6 +39,12 @@ export interface ClientScriptValues {
    * @default - those that are found
    */
   runtimes?: readonly string[] | undefined;
+  /**
+   * Whether the machine's own trust store is given the CA too.
+   *
+   * @default false
+   */
+  systemTrust?: boolean | undefined;
 }
 
 /**
@@ -69,6 +77,8 @@ export function renderClientScript(values: ClientScriptValues): string {
     manifest,
     hostsFile,
     docker,
+    podman,
+    systemStore,
     proof,
     main,
     // Braces, so that a script cut short on its way does nothing; and no command can read on in
@@ -106,7 +116,7 @@ function header({ name, hosts }: ClientScriptValues): string {
 }
 
 function settings(values: ClientScriptValues): string {
-  const { name, hosts, httpsPort, caPem, registryAddress, runtimes } = values;
+  const { name, hosts, httpsPort, caPem, registryAddress, runtimes, systemTrust } = values;
   return `set -euf
 umask 022
 LC_ALL=C
@@ -126,6 +136,8 @@ address=${quote(registryAddress ?? "")}
 address_names=${quote(join(hosts.filter((host) => isIP(host) === 0 && !isLoopback(host))))}
 # The runtimes to set up; those that are found if empty.
 runtimes=${quote((runtimes ?? []).join(" "))}
+# Whether the machine's own trust store is given the CA as well: yes or no.
+system_trust=${systemTrust ? "yes" : "no"}
 ca_pem=${quote(caPem?.trim() ?? "")}
 `;
 }

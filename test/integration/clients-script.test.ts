@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { asRoot } from "../../components/render/client/as-root";
@@ -250,6 +251,86 @@ proved with curl: hub.test, ${registry.ip}
   });
 });
 
+describe("a machine with podman and skopeo", () => {
+  let machine: Machine;
+  let before: string;
+
+  beforeAll(async () => {
+    machine = await startMachine({ network, kind: "podman" });
+    await machine.exec("tar -c -C / etc/hostname | podman import - localhost/tiny");
+    before = await listing(machine);
+  });
+  afterAll(() => machine.stop());
+
+  it("is set up, logs in, pushes and pulls by name and by address", async () => {
+    const { stdout } = await machine.exec("sh -s", { stdin: script() });
+    expect(stdout).toBe(`--- private-registry private-registry-test ---
+podman: trusts hub.test, hub.test:443, ${registry.ip}, ${registry.ip}:443
+not found: docker
+hosts: hub.test at ${registry.ip}
+proved with curl: hub.test, ${registry.ip}
+`);
+    const { name, password } = registryUser;
+    for (const host of ["hub.test", "hub.test:443", registry.ip, `${registry.ip}:443`]) {
+      await machine.exec(
+        `podman login ${host} --username ${name} --password-stdin &&
+        podman push localhost/tiny ${host}/podman:1 && podman pull ${host}/podman:1 &&
+        skopeo inspect docker://${host}/podman:1 && podman logout ${host}`,
+        { stdin: password },
+      );
+    }
+  });
+
+  it("changes no file at a second run", async () => {
+    const after = await listing(machine);
+    await machine.exec("touch /var/marker; sleep 0.02");
+    await machine.exec("sh -s", { stdin: script() });
+    const { stdout } = await machine.exec(
+      "find /etc /usr/local /var/lib/private-registry -newer /var/marker",
+    );
+    expect(stdout).toBe("");
+    expect(await listing(machine)).toBe(after);
+  });
+
+  it("is byte for byte as before once the registry is removed", async () => {
+    await machine.exec("sh -s -- remove", { stdin: script() });
+    expect(await listing(machine)).toBe(before);
+  });
+});
+
+describe.each([
+  ["RHEL family", "/etc/pki/ca-trust/source/anchors", "update-ca-trust"],
+  ["Arch family", "/etc/ca-certificates/trust-source/anchors", "update-ca-trust"],
+  ["SUSE family", "/etc/pki/trust/anchors", "update-ca-certificates"],
+])("a machine whose trust store p11-kit keeps, as in the %s", (_, anchors, update) => {
+  let machine: Machine;
+
+  beforeAll(async () => {
+    machine = await startMachine({ network, kind: "plain" });
+    await machine.exec(`set -e
+      rm -r /usr/local/share/ca-certificates /usr/sbin/update-ca-certificates
+      mkdir -p ${anchors}
+      cp /etc/ssl/certs/ca-certificates.crt ${anchors}/distribution.pem
+      sed -i "$ a x-init-reserved: paths='${dirname(anchors)}'" /usr/share/p11-kit/modules/p11-kit-trust.module
+      cat >/usr/bin/${update} <<'END'
+#!/bin/sh
+trust extract --format=pem-bundle --filter=ca-anchors --purpose=server-auth --overwrite /etc/ssl/certs/ca-certificates.crt
+END
+      chmod 755 /usr/bin/${update}
+      ${update}`);
+  });
+  afterAll(() => machine.stop());
+
+  it("has the CA for every program when asked, and forgets it", async () => {
+    const before = await listing(machine);
+    const { stdout } = await machine.exec("sh -s", { stdin: script({ systemTrust: true }) });
+    expect(stdout).toContain(`proved with curl and the system store: hub.test, ${registry.ip}\n`);
+    await machine.exec("curl --fail --head https://hub.test");
+    await machine.exec("sh -s -- remove", { stdin: script() });
+    expect(await listing(machine)).toBe(before);
+  });
+});
+
 describe("a machine without a container runtime, with a /tmp that cannot be written", () => {
   let machine: Machine;
   let before: string;
@@ -284,11 +365,53 @@ proved with curl: hub.test, ${registry.ip}
   it("says that no runtime was found, and proves the rest", async () => {
     const { stdout } = await machine.exec("sh -s", { stdin: script() });
     expect(stdout).toBe(`--- private-registry private-registry-test ---
-not found: docker
+not found: docker, podman
 hosts: hub.test at ${registry.ip}
 proved with curl: hub.test, ${registry.ip}
 `);
     await machine.exec("sh -s -- remove", { stdin: script() });
+  });
+
+  describe("the trust store of Debian", () => {
+    it("has the CA for every program when asked, and forgets it", async () => {
+      const { stdout } = await machine.exec("sh -s", { stdin: script({ systemTrust: true }) });
+      expect(stdout).toContain(`
+proved with curl: hub.test, ${registry.ip}
+proved with curl and the system store: hub.test, ${registry.ip}
+`);
+      await machine.exec("curl --fail --head https://hub.test");
+      await machine.exec("sh -s -- remove", { stdin: script() });
+      expect(await listing(machine)).toBe(before);
+    });
+
+    it("forgets the CA when it is not asked any more", async () => {
+      await machine.exec("sh -s", { stdin: script({ systemTrust: true }) });
+      await machine.exec("sh -s", { stdin: script() });
+      const { exitCode } = await machine.exec("curl --head https://hub.test", { reject: false });
+      expect(exitCode).toBe(60);
+      await machine.exec("sh -s -- remove", { stdin: script() });
+    });
+
+    it("takes the certificates of a bundle apart", async () => {
+      const caPem = second.caPem + registry.caPem;
+      await machine.exec("sh -s", { stdin: script({ systemTrust: true, caPem }) });
+      const { stdout } = await machine.exec("cd /usr/local/share/ca-certificates; cat *; ls");
+      expect(stdout).toBe(
+        `${registry.caPem}${second.caPem}private-registry-test-2.crt\nprivate-registry-test.crt\n`,
+      );
+      await machine.exec("curl --fail --head https://hub.test");
+      await machine.exec("sh -s -- remove", { stdin: script() });
+      expect(await listing(machine)).toBe(before);
+    });
+
+    it("does without a store that it does not know, and says so", async () => {
+      await machine.exec("mv /usr/sbin/update-ca-certificates /u");
+      const { stdout } = await machine.exec("sh -s", { stdin: script({ systemTrust: true }) });
+      expect(stdout).toContain("system store: none that is known");
+      await machine.exec("mv /u /usr/sbin/update-ca-certificates; sh -s -- remove", {
+        stdin: script(),
+      });
+    });
   });
 
   describe("/etc/hosts", () => {

@@ -33,6 +33,7 @@ const variants = {
   "port 443": script(),
   "another port, an own certificate": script({ httpsPort: 5443, caPem: undefined }),
   "no hosts entry, chosen runtimes": script({ registryAddress: undefined, runtimes: ["docker"] }),
+  "the machine's own store": script({ systemTrust: true }),
   "names that mean the machine itself": script({ hosts: ["localhost", "127.0.0.1", "::1"] }),
   sudo: asRoot(script()),
 };
@@ -67,6 +68,11 @@ describe("renderClientScript", () => {
   it("knows the hosts that mean the machine itself", () => {
     const hosts = ["a.test", "127.0.0.1", "127.1.2.3", "::1", "localhost", "127.example.com"];
     expect(setting("own_hosts", { hosts })).toBe("127.0.0.1 127.1.2.3 ::1 localhost");
+  });
+
+  it("gives the machine's own store the CA only when asked", () => {
+    expect(setting("system_trust")).toBe("no");
+    expect(setting("system_trust", { systemTrust: true })).toBe("yes");
   });
 
   it("hands the CA on unchanged", () => {

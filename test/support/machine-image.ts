@@ -6,13 +6,14 @@ import { execa } from "execa";
  *
  * `plain` has no container runtime.
  */
-export type MachineKind = "docker" | "plain";
+export type MachineKind = "docker" | "podman" | "plain";
 
 const commonPackages = ["ca-certificates", "curl", "openssh-server", "openssl", "sudo"];
 
 const packages: Record<MachineKind, readonly string[]> = {
   docker: ["docker.io", "iptables"],
-  plain: ["busybox-static", "fish", "wget"],
+  podman: ["podman", "skopeo"],
+  plain: ["busybox-static", "fish", "p11-kit", "p11-kit-modules", "wget"],
 };
 
 /**
@@ -40,7 +41,7 @@ export async function machineImage(kind: MachineKind): Promise<string> {
   }
   const began = Date.now();
   process.stderr.write(`building the image of "${kind}" client machines: about a minute, once\n`);
-  const built = await execa("sh", ["-s", "--", tag, wanted.join(",")], {
+  const built = await execa("sh", ["-s", "--", tag, wanted.join(" ")], {
     input: recipe,
     all: true,
     reject: false,
@@ -53,10 +54,11 @@ export async function machineImage(kind: MachineKind): Promise<string> {
   return tag;
 }
 
-/** $1 is the tag, $2 the packages with commas between them. */
+/** $1 is the tag, $2 the packages. */
 const recipe = `
 set -eu
 root=$(mktemp -d)
+chmod 755 "$root"
 trap 'rm -rf "$root"' EXIT
 
 # The first Debian or Ubuntu release that this machine itself installs from.
@@ -69,11 +71,20 @@ suite=\${release% *} mirror=\${release#* }
 eval "$(apt-config shell http_proxy Acquire::http::Proxy https_proxy Acquire::https::Proxy)"
 [ -z "\${http_proxy:-}" ] || export http_proxy
 [ -z "\${https_proxy:-}" ] || export https_proxy
-debootstrap --variant=minbase --components=main,universe --include="$2" "$suite" "$root" "$mirror"
+debootstrap --variant=minbase --components=main,universe "$suite" "$root" "$mirror"
+
+# apt orders packages better than debootstrap does. No service is to start in the folder.
+printf 'exit 101' >"$root/usr/sbin/policy-rc.d"
+chmod 755 "$root/usr/sbin/policy-rc.d"
+cp /etc/resolv.conf "$root/etc/resolv.conf"
+chroot "$root" apt-get update
+DEBIAN_FRONTEND=noninteractive chroot "$root" \\
+  apt-get install --yes --no-install-recommends $2
+rm "$root/usr/sbin/policy-rc.d" "$root/etc/resolv.conf"
 
 # Each machine makes a host key of its own; the rest is only size.
 rm -f "$root"/etc/ssh/ssh_host_*
-rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/* \\
+rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/cache/apt/*.bin "$root"/var/lib/apt/lists/* \\
   "$root"/usr/share/doc/* "$root"/usr/share/man/* "$root"/usr/share/locale/*
 tar -C "$root" -c . | docker import - "$1"
 `;

@@ -69,12 +69,18 @@ export interface Machine {
   stop(): Promise<void>;
 }
 
-/** Enough for a dockerd inside the container, where `--privileged` cannot be had. */
-const nestedDocker = [
+/** Enough for a container runtime inside the container, where `--privileged` cannot be had. */
+const nestedContainers = [
   ...["--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE"],
   ...["--security-opt", "seccomp=unconfined", "--security-opt", "systempaths=unconfined"],
-  ...["--volume", "/var/lib/docker"],
 ];
+
+/** Where the runtimes keep images, which cannot be in another overlay. */
+const imageFolders: Record<MachineKind, string | undefined> = {
+  docker: "/var/lib/docker",
+  podman: "/var/lib/containers",
+  plain: undefined,
+};
 
 /**
  * Starts a machine and waits until its sshd, and its dockerd if it has one, answer.
@@ -84,12 +90,13 @@ const nestedDocker = [
 export async function startMachine(options: MachineOptions = {}): Promise<Machine> {
   const { kind = "docker", user = "root", sudo = "passwordless" } = options;
   const image = await machineImage(kind);
+  const imageFolder = imageFolders[kind];
   const name = `private-registry-test-${randomBytes(4).toString("hex")}`;
   await execa("docker", [
     ...["run", "--detach", "--init", "--name", name, "--hostname", name],
     ...["--label", "private-registry-test=machine"],
     ...(options.network === undefined ? [] : ["--network", options.network]),
-    ...(kind === "docker" ? nestedDocker : []),
+    ...(imageFolder === undefined ? [] : [...nestedContainers, "--volume", imageFolder]),
     ...(options.runArguments ?? []),
     ...[image, "sh", "-c", boot[kind]],
   ]);
@@ -142,6 +149,7 @@ mkdir -p /run/sshd
 
 const boot: Record<MachineKind, string> = {
   docker: `${startSshd}dockerd >/var/log/dockerd.log 2>&1 & wait`,
+  podman: `${startSshd}wait`,
   plain: `${startSshd}wait`,
 };
 

@@ -22,8 +22,10 @@ apply() {
   mkdir -p "$state"
   [ -z "$ca_pem" ] || place "$state/ca.crt" "$ca_pem"
   set_up_runtimes
+  set_up_system_store
   set_up_hosts
   forget_unwanted
+  refresh_system_store
   write_manifest
   [ -z "$left" ] || exit 1
   prove
@@ -45,6 +47,11 @@ set_up_runtimes() {
     daemon=$here
     say "docker: trusts $names$later"
   fi
+  if podman_is_here; then here=yes; else here=no; fi
+  if chosen podman "$here"; then
+    set_up_podman
+    say "podman: trusts $names$later"
+  fi
   # shellcheck disable=SC2086 # a list of words
   [ -z "$absent" ] || say "not found: $(commas $absent)"
 }
@@ -55,6 +62,7 @@ remove() {
     return
   fi
   forget_unwanted
+  refresh_system_store
   write_manifest
   [ -z "$left" ] || exit 1
   say 'removed'
@@ -72,6 +80,7 @@ on_exit() {
     wanted=$newline
     left=
     forget_unwanted
+    refresh_system_store
     write_manifest
   fi
   exit "$status"

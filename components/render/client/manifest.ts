@@ -17,8 +17,9 @@ made_by_any=$newline
 wanted=$newline
 # What earlier runs made and this one could not take away.
 left=
-# The paths that this run changed.
-changed=$newline
+# The files that this run placed, and those that it took away.
+placed=$newline
+taken=$newline
 # A file that is being written.
 unfinished=
 
@@ -88,7 +89,7 @@ place() {
   if [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; then
     return
   fi
-  changed="$changed$1$newline"
+  placed="$placed$1$newline"
   unfinished=\${1%/*}/.private-registry-new
   printf '%s\\n' "$2" >"$unfinished"
   mv -f "$unfinished" "$1"
@@ -123,7 +124,7 @@ forget() {
   case $1 in
     file)
       if [ -e "$2" ] || [ -L "$2" ]; then
-        changed="$changed$2$newline"
+        taken="$taken$2$newline"
         rm -f "$2"
       fi
       ;;

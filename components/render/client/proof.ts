@@ -15,6 +15,16 @@ prove() {
     say 'not proved: this machine has no curl, GNU wget or openssl to ask the registry with'
     return
   fi
+  ca_file=\${ca_pem:+$state/ca.crt}
+  prove_hosts "proved with $tool"
+  if [ -n "$in_store" ]; then
+    ca_file=
+    prove_hosts "proved with $tool and the system store"
+  fi
+}
+
+# WORDS: asks at every host, with the CA in $ca_file, or with the machine's own trust store.
+prove_hosts() {
   proved=
   failed=
   for host in $hosts; do
@@ -25,16 +35,16 @@ prove() {
       say "not proved: $host, which is this machine itself, where no such registry answers"
     else
       failed="$failed $host"
-      complain "$host: not proved with $tool: $words; $(mend "$words")"
+      complain "$host: not $1: $words; $(mend "$words")"
     fi
   done
   [ -z "$failed" ] || exit 1
   if [ -z "$proved" ]; then
-    fail "not proved: every host of the registry means this machine itself, where none answers;" \\
-      "give the registry a domain or address that other machines reach it by"
+    fail "not $1: every host of the registry means this machine itself, where none answers;" \\
+      'give the registry a domain or address that other machines reach it by'
   fi
   # shellcheck disable=SC2086 # a list of words
-  say "proved with $tool: $(commas $proved)"
+  say "$1: $(commas $proved)"
 }
 
 means_itself() {
@@ -71,7 +81,7 @@ answers() {
 
 ask_with_curl() {
   set -- "https://$authority/v2/"
-  [ -z "$ca_pem" ] || set -- --cacert "$state/ca.crt" "$@"
+  [ -z "$ca_file" ] || set -- --cacert "$ca_file" "$@"
   words=$(curl -q --globoff --silent --show-error --connect-timeout 10 --max-time 30 \\
     --output /dev/null --write-out "$newline%{http_code}" "$@" 2>&1) || :
   code=\${words##*"$newline"}
@@ -81,7 +91,7 @@ ask_with_curl() {
 
 ask_with_wget() {
   set -- "https://$authority/v2/"
-  [ -z "$ca_pem" ] || set -- --ca-certificate="$state/ca.crt" "$@"
+  [ -z "$ca_file" ] || set -- --ca-certificate="$ca_file" "$@"
   # A home of its own, for wget keeps files there.
   words=$(HOME=$state wget --no-config --no-hsts --no-verbose --server-response --tries=1 \\
     --timeout=10 --output-document=/dev/null "$@" 2>&1) || :
@@ -95,7 +105,7 @@ ask_with_openssl() {
     *[!0-9.]*) set -- -verify_hostname "$1" -servername "$1" ;;
     *) set -- -verify_ip "$1" ;;
   esac
-  [ -z "$ca_pem" ] || set -- -CAfile "$state/ca.crt" "$@"
+  [ -z "$ca_file" ] || set -- -CAfile "$ca_file" "$@"
   set -- openssl s_client -quiet -connect "$authority" -verify_return_error "$@"
   if command -v timeout >/dev/null; then
     set -- timeout 30 "$@"

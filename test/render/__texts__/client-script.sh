@@ -25,6 +25,8 @@ address=10.0.0.5
 address_names=registry.example.com
 # The runtimes to set up; those that are found if empty.
 runtimes=''
+# Whether the machine's own trust store is given the CA as well: yes or no.
+system_trust=no
 ca_pem='-----BEGIN CERTIFICATE-----
 MIIB
 -----END CERTIFICATE-----'
@@ -41,8 +43,9 @@ made_by_any=$newline
 wanted=$newline
 # What earlier runs made and this one could not take away.
 left=
-# The paths that this run changed.
-changed=$newline
+# The files that this run placed, and those that it took away.
+placed=$newline
+taken=$newline
 # A file that is being written.
 unfinished=
 
@@ -112,7 +115,7 @@ place() {
   if [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; then
     return
   fi
-  changed="$changed$1$newline"
+  placed="$placed$1$newline"
   unfinished=${1%/*}/.private-registry-new
   printf '%s\n' "$2" >"$unfinished"
   mv -f "$unfinished" "$1"
@@ -147,7 +150,7 @@ forget() {
   case $1 in
     file)
       if [ -e "$2" ] || [ -L "$2" ]; then
-        changed="$changed$2$newline"
+        taken="$taken$2$newline"
         rm -f "$2"
       fi
       ;;
@@ -284,6 +287,87 @@ set_up_docker() {
   done
 }
 
+# --- podman, skopeo, buildah, CRI-O ---
+
+podman_is_here() {
+  for program in podman skopeo buildah crio; do
+    command -v "$program" >/dev/null && return
+  done
+  return 1
+}
+
+set_up_podman() {
+  for registry in $registries; do
+    place_ca "/etc/containers/certs.d/$registry"
+  done
+}
+
+# --- The machine's own trust store ---
+
+# Where the distributions keep the anchors of the machine's owner, and what reads them:
+# RHEL and Fedora; Arch; SUSE; Debian, Ubuntu and Alpine.
+stores='/etc/pki/ca-trust/source/anchors:update-ca-trust
+/etc/ca-certificates/trust-source/anchors:update-ca-trust
+/etc/pki/trust/anchors:update-ca-certificates
+/usr/local/share/ca-certificates:update-ca-certificates'
+# Whether this run has given the CA to the store.
+in_store=
+
+set_up_system_store() {
+  [ "$system_trust" = yes ] && [ -n "$ca_pem" ] || return 0
+  for store in $stores; do
+    if [ -d "${store%:*}" ] && command -v "${store#*:}" >/dev/null; then
+      place_in_store "${store%:*}"
+      in_store=yes
+      return
+    fi
+  done
+  say 'system store: none that is known; is the package ca-certificates installed?'
+}
+
+# FOLDER: some stores read no more than one certificate from a file.
+place_in_store() {
+  end_of_one='-----END CERTIFICATE-----'
+  rest=$ca_pem$newline
+  number=1
+  file=$name
+  while includes "$newline$rest" "$end_of_one"; do
+    place "$1/$file.crt" "${rest%%"$end_of_one"*}$end_of_one"
+    rest=${rest#*"$end_of_one$newline"}
+    number=$((number + 1))
+    file=$name-$number
+  done
+}
+
+# Has the stores read that this run has placed something in, or taken something from.
+refresh_system_store() {
+  for store in $stores; do
+    folder=${store%:*}
+    command -v "${store#*:}" >/dev/null || continue
+    case $taken in
+      # Only a fresh start forgets there what is gone.
+      *"$newline$folder/"*)
+        case $store in
+          *:update-ca-certificates) run_quietly update-ca-certificates --fresh || return ;;
+          *) run_quietly update-ca-trust || return ;;
+        esac
+        continue
+        ;;
+    esac
+    case $placed in
+      *"$newline$folder/"*) run_quietly "${store#*:}" || return ;;
+    esac
+  done
+}
+
+# COMMAND...: what it says is of interest only if it fails. /tmp may be out of its reach.
+run_quietly() {
+  if ! words=$(TMPDIR=$state "$@" 2>&1); then
+    complain "$1 failed: $words"
+    return 1
+  fi
+}
+
 # --- Proof: the registry answers at each host, with a certificate that the CA signed ---
 
 prove() {
@@ -300,6 +384,16 @@ prove() {
     say 'not proved: this machine has no curl, GNU wget or openssl to ask the registry with'
     return
   fi
+  ca_file=${ca_pem:+$state/ca.crt}
+  prove_hosts "proved with $tool"
+  if [ -n "$in_store" ]; then
+    ca_file=
+    prove_hosts "proved with $tool and the system store"
+  fi
+}
+
+# WORDS: asks at every host, with the CA in $ca_file, or with the machine's own trust store.
+prove_hosts() {
   proved=
   failed=
   for host in $hosts; do
@@ -310,16 +404,16 @@ prove() {
       say "not proved: $host, which is this machine itself, where no such registry answers"
     else
       failed="$failed $host"
-      complain "$host: not proved with $tool: $words; $(mend "$words")"
+      complain "$host: not $1: $words; $(mend "$words")"
     fi
   done
   [ -z "$failed" ] || exit 1
   if [ -z "$proved" ]; then
-    fail "not proved: every host of the registry means this machine itself, where none answers;" \
-      "give the registry a domain or address that other machines reach it by"
+    fail "not $1: every host of the registry means this machine itself, where none answers;" \
+      'give the registry a domain or address that other machines reach it by'
   fi
   # shellcheck disable=SC2086 # a list of words
-  say "proved with $tool: $(commas $proved)"
+  say "$1: $(commas $proved)"
 }
 
 means_itself() {
@@ -356,7 +450,7 @@ answers() {
 
 ask_with_curl() {
   set -- "https://$authority/v2/"
-  [ -z "$ca_pem" ] || set -- --cacert "$state/ca.crt" "$@"
+  [ -z "$ca_file" ] || set -- --cacert "$ca_file" "$@"
   words=$(curl -q --globoff --silent --show-error --connect-timeout 10 --max-time 30 \
     --output /dev/null --write-out "$newline%{http_code}" "$@" 2>&1) || :
   code=${words##*"$newline"}
@@ -366,7 +460,7 @@ ask_with_curl() {
 
 ask_with_wget() {
   set -- "https://$authority/v2/"
-  [ -z "$ca_pem" ] || set -- --ca-certificate="$state/ca.crt" "$@"
+  [ -z "$ca_file" ] || set -- --ca-certificate="$ca_file" "$@"
   # A home of its own, for wget keeps files there.
   words=$(HOME=$state wget --no-config --no-hsts --no-verbose --server-response --tries=1 \
     --timeout=10 --output-document=/dev/null "$@" 2>&1) || :
@@ -380,7 +474,7 @@ ask_with_openssl() {
     *[!0-9.]*) set -- -verify_hostname "$1" -servername "$1" ;;
     *) set -- -verify_ip "$1" ;;
   esac
-  [ -z "$ca_pem" ] || set -- -CAfile "$state/ca.crt" "$@"
+  [ -z "$ca_file" ] || set -- -CAfile "$ca_file" "$@"
   set -- openssl s_client -quiet -connect "$authority" -verify_return_error "$@"
   if command -v timeout >/dev/null; then
     set -- timeout 30 "$@"
@@ -447,8 +541,10 @@ apply() {
   mkdir -p "$state"
   [ -z "$ca_pem" ] || place "$state/ca.crt" "$ca_pem"
   set_up_runtimes
+  set_up_system_store
   set_up_hosts
   forget_unwanted
+  refresh_system_store
   write_manifest
   [ -z "$left" ] || exit 1
   prove
@@ -470,6 +566,11 @@ set_up_runtimes() {
     daemon=$here
     say "docker: trusts $names$later"
   fi
+  if podman_is_here; then here=yes; else here=no; fi
+  if chosen podman "$here"; then
+    set_up_podman
+    say "podman: trusts $names$later"
+  fi
   # shellcheck disable=SC2086 # a list of words
   [ -z "$absent" ] || say "not found: $(commas $absent)"
 }
@@ -480,6 +581,7 @@ remove() {
     return
   fi
   forget_unwanted
+  refresh_system_store
   write_manifest
   [ -z "$left" ] || exit 1
   say 'removed'
@@ -497,6 +599,7 @@ on_exit() {
     wanted=$newline
     left=
     forget_unwanted
+    refresh_system_store
     write_manifest
   fi
   exit "$status"
