@@ -1,0 +1,202 @@
+import { X509Certificate } from "node:crypto";
+import { createServer } from "node:net";
+import { connect } from "node:tls";
+import { execa } from "execa";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Deployment, type Settings } from "../support/deployment";
+import { derivedImage, docker, freePort, serving } from "../support/engine";
+import { RegistryClient, type RegistryClientOptions } from "../support/registry-client";
+import { startTraffic } from "../support/traffic";
+
+// What `pulumi up` does to a registry that is in use.
+
+const alice = ["alice", "Pushes-1 thing"] as const;
+const image = "team/app";
+const path = `/v2/${image}/tags/list`;
+
+let deployment: Deployment;
+let settings: Settings;
+let port: number;
+let options: RegistryClientOptions;
+const derived: string[] = [];
+
+beforeAll(async () => {
+  deployment = await Deployment.create();
+  port = await freePort();
+  settings = {
+    domains: ["localhost"],
+    httpsPort: port,
+    bindAddress: "127.0.0.1",
+    users: { alice: { password: alice[1] } },
+  };
+  await deployment.up(settings);
+  options = { port, host: "localhost", caPem: deployment.output("caCertificate") };
+  await new RegistryClient(options).push(image, "1", alice);
+});
+
+afterAll(async () => {
+  await deployment.remove();
+  if (derived.length > 0) {
+    await docker("image", "rm", ...derived);
+  }
+});
+
+const derive = async (base: string, shell?: string) => {
+  const made = await derivedImage(base, shell);
+  derived.push(made);
+  return made;
+};
+
+const ids = async () => {
+  const { nginx, registry } = await serving(deployment.installation);
+  return { nginx: nginx.Id, registry: registry.Id };
+};
+
+const expectServed = async () => {
+  const reply = await new RegistryClient(options).request("GET", path, { user: alice });
+  expect(reply.status).toBe(200);
+  expect(JSON.parse(reply.body)).toEqual({ name: image, tags: ["1"] });
+};
+
+describe("an added domain", () => {
+  it("is in the certificate that is served once up returns, and replaces no container", async () => {
+    const before = await ids();
+    const fingerprint = deployment.output("caFingerprint");
+    expect((await servedCertificate()).subjectAltName).toBe("DNS:localhost");
+
+    settings = { ...settings, domains: ["localhost", "added.registry.test", "127.0.0.1"] };
+    await deployment.up(settings);
+
+    expect((await servedCertificate()).subjectAltName).toBe(
+      "DNS:localhost, DNS:added.registry.test, IP Address:127.0.0.1",
+    );
+    for (const host of ["added.registry.test", "127.0.0.1", "localhost"]) {
+      const client = new RegistryClient({ ...options, host });
+      expect((await client.request("GET", path, { user: alice })).status, host).toBe(200);
+    }
+    expect(await ids()).toEqual(before);
+    expect(deployment.output("caFingerprint")).toBe(fingerprint);
+  });
+});
+
+describe("a new registry image", () => {
+  it("runs when up returns, in a new container, and no request is lost on the way", async () => {
+    const before = await ids();
+    const labelled = await derive("registry:3.1.2");
+    settings = { ...settings, images: { registry: labelled } };
+
+    const traffic = startTraffic(options, path, alice);
+    await deployment.up(settings);
+    const { answered, failures } = await traffic.stop();
+
+    const { nginx, registry } = await serving(deployment.installation);
+    expect(registry.Id).not.toBe(before.registry);
+    expect(registry.Image).toBe(await imageId(labelled));
+    expect(nginx.Id).toBe(before.nginx);
+    expect(answered).toBeGreaterThan(100);
+    expect(failures).toEqual([]);
+    await expectServed();
+  });
+
+  it("that does not start fails up with its last words, and the old one serves on", async () => {
+    const before = await ids();
+    const broken = await derive(
+      "registry:3.1.2",
+      `program=$(command -v registry); printf '#!/bin/sh\\necho no such luck >&2\\nexit 3\\n' >"$program"`,
+    );
+    const traffic = startTraffic(options, path, alice);
+    const failure = await deployment.failingUp({ ...settings, images: { registry: broken } });
+    expect(failure).toContain("The registry does not start");
+    expect(failure).toContain("no such luck");
+
+    // And the next one that is good takes over, still without a loss.
+    const labelled = await derive("registry:3.1.2");
+    settings = { ...settings, images: { registry: labelled } };
+    await deployment.up(settings);
+    const { failures } = await traffic.stop();
+    expect(failures).toEqual([]);
+    const { nginx, registry } = await serving(deployment.installation);
+    expect(registry.Image).toBe(await imageId(labelled));
+    expect(nginx.Id).toBe(before.nginx);
+    await expectServed();
+  });
+});
+
+describe("a new nginx image", () => {
+  it("that cannot serve the configuration fails up with its words, and the old one serves", async () => {
+    const before = await ids();
+    const broken = await derive(
+      "nginx:1.30",
+      `program=$(command -v nginx); printf '#!/bin/sh\\necho no such luck >&2\\nexit 3\\n' >"$program"`,
+    );
+    const images = { ...(settings.images as object), nginx: broken };
+    const failure = await deployment.failingUp({ ...settings, images });
+    expect(failure).toContain("no such luck");
+    expect((await ids()).nginx).toBe(before.nginx);
+    await expectServed();
+  });
+
+  it("serves when up returns, on the same port and with the same certificate", async () => {
+    const { fingerprint256 } = await servedCertificate();
+    const labelled = await derive("nginx:1.30");
+    settings = { ...settings, images: { ...(settings.images as object), nginx: labelled } };
+    await deployment.up(settings);
+    const { nginx } = await serving(deployment.installation);
+    expect(nginx.Image).toBe(await imageId(labelled));
+    expect((await servedCertificate()).fingerprint256).toBe(fingerprint256);
+    await expectServed();
+  });
+});
+
+describe("a port that something else uses", () => {
+  it("fails up before anything is touched, and the registry serves on at the old one", async () => {
+    const before = await ids();
+    const server = createServer();
+    const taken = await new Promise<number>((resolve) => {
+      server.listen(0, "127.0.0.1", () => {
+        resolve((server.address() as { port: number }).port);
+      });
+    });
+    try {
+      const failure = await deployment.failingUp({ ...settings, httpsPort: taken });
+      expect(failure).toContain(`httpsPort: cannot publish 127.0.0.1:${taken}`);
+      expect(failure).toContain(
+        "choose another port: pulumi config set private-registry:httpsPort",
+      );
+    } finally {
+      server.close();
+    }
+    expect(await ids()).toEqual(before);
+    await expectServed();
+  });
+});
+
+describe("keepData switched off", () => {
+  it("replaces no container, and then destroy takes the images too", async () => {
+    const before = await ids();
+    await deployment.up({ ...settings, keepData: false });
+    expect(await ids()).toEqual(before);
+    await expectServed();
+    await deployment.destroy();
+    const volume = await execa("docker", ["volume", "inspect", deployment.dataVolume], {
+      reject: false,
+    });
+    expect(volume.exitCode).toBe(1);
+  });
+});
+
+function imageId(reference: string): Promise<string> {
+  return docker("image", "inspect", "--format", "{{.Id}}", reference);
+}
+
+function servedCertificate(): Promise<X509Certificate> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: "127.0.0.1", port, ca: options.caPem, servername: "localhost" });
+    socket.on("error", reject);
+    socket.on("secureConnect", () => {
+      const { raw } = socket.getPeerCertificate();
+      socket.end();
+      resolve(new X509Certificate(raw));
+    });
+  });
+}
