@@ -55,7 +55,7 @@ export function vitestProject(project: string, usually: string, env: NodeJS.Proc
 export function goVet(module: string, store: PartStore): Check {
   return {
     title: `go vet, toolchain/${module}`,
-    usually: "5 to 60 s",
+    usually: "5 to 90 s",
     run: async () => {
       const folder = join(checkout, "toolchain", module);
       const args = ["vet", ...goFlags(module), "./..."];
