@@ -26,16 +26,14 @@ export interface CredentialsArgs {
 }
 
 /**
- * The users' passwords, and the htpasswd files made of them. Hashes are stable: the salt of a
+ * The users' passwords, and the htpasswd file made of them. Hashes are stable: the salt of a
  * generated password's is in the state with it, the salt of a given one's is kept beside it.
  */
 export class Credentials extends pulumi.ComponentResource {
   /** User name to password, secret. */
   public readonly passwords: pulumi.Output<Record<string, string>>;
-  /** htpasswd file of all users, secret. */
-  public readonly users: pulumi.Output<string>;
-  /** htpasswd file of those who may push, secret. */
-  public readonly pushers: pulumi.Output<string>;
+  /** The htpasswd file, secret. */
+  public readonly htpasswd: pulumi.Output<string>;
 
   constructor(name: string, args: CredentialsArgs, opts?: pulumi.ComponentResourceOptions) {
     super("private-registry:index:Credentials", name, {}, opts);
@@ -65,21 +63,8 @@ export class Credentials extends pulumi.ComponentResource {
     }
 
     this.passwords = pulumi.secret(pulumi.all(passwords));
-    this.users = pulumi.secret(pulumi.all(hashes).apply(renderHtpasswd));
-    this.pushers = pulumi.secret(
-      pulumi
-        .all(
-          Object.fromEntries(
-            Object.entries(hashes).filter(([user]) => args.users[user]?.access !== "pull"),
-          ),
-        )
-        .apply(renderHtpasswd),
-    );
-    this.registerOutputs({
-      passwords: this.passwords,
-      users: this.users,
-      pushers: this.pushers,
-    });
+    this.htpasswd = pulumi.secret(pulumi.all(hashes).apply(renderHtpasswd));
+    this.registerOutputs({ passwords: this.passwords, htpasswd: this.htpasswd });
   }
 }
 

@@ -8,7 +8,7 @@ import { publishFilesScript } from "./render/engine-scripts";
 import { filesFolder, uid } from "./render/layout";
 
 export interface ManagedFilesArgs {
-  /** The files' contents by name. Owned by the containers' user, with mode 0400. */
+  /** The files' contents by path. Owned by the containers' user, with mode 0400. */
   files: Record<string, pulumi.Input<string>>;
   /** An image with `sh`, `base64`, `tar` and what `check` needs. */
   image: pulumi.Input<string>;

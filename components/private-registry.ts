@@ -172,8 +172,8 @@ export class PrivateRegistry extends pulumi.ComponentResource {
         keepData: args.keepData,
         certificatePem: identity.certificatePem,
         privateKeyPem: identity.privateKeyPem,
-        users: credentials.users,
-        pushers: credentials.pushers,
+        users,
+        htpasswd: credentials.htpasswd,
       },
       {
         ...child,

@@ -1,6 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
+import type { UserArgs } from "./credentials";
 import { EngineCommand } from "./engine-command";
 import { contentDigest, managedPath, ManagedFiles } from "./managed-files";
 import {
@@ -21,6 +22,7 @@ import {
   socketFolder,
   uid,
 } from "./render/layout";
+import { nobodyHtpasswd } from "./render/htpasswd";
 import { renderNginxConf } from "./render/nginx-conf";
 import { renderRegistryConfig } from "./render/registry-config";
 
@@ -39,6 +41,7 @@ export interface RegistryServerArgs {
   domains: string[];
   httpsPort?: number | undefined;
   bindAddress?: string | undefined;
+  users: Record<string, Pick<UserArgs, "access">>;
   anonymousPull?: boolean | undefined;
   images?: ImagesArgs | undefined;
   dockerHost?: string | undefined;
@@ -47,9 +50,8 @@ export interface RegistryServerArgs {
   /** The server certificate with its intermediates, PEM. */
   certificatePem: pulumi.Input<string>;
   privateKeyPem: pulumi.Input<string>;
-  /** htpasswd files with bcrypt hashes: everybody, and those who may push. */
-  users: pulumi.Input<string>;
-  pushers: pulumi.Input<string>;
+  /** Everybody in {@link users}, with bcrypt hashes. */
+  htpasswd: pulumi.Input<string>;
 }
 
 /**
@@ -196,7 +198,13 @@ export class RegistryServer extends pulumi.ComponentResource {
     const nginxFiles = new ManagedFiles(
       `${name}-nginx`,
       {
-        files: { ...loaded, "users.htpasswd": args.users, "pushers.htpasswd": args.pushers },
+        files: {
+          ...loaded,
+          "users.htpasswd": args.htpasswd,
+          "nobody.htpasswd": nobodyHtpasswd,
+          ...emptyFiles("users", Object.keys(args.users)),
+          ...emptyFiles("pushers", pushers(args.users)),
+        },
         check: 'nginx -t -q -c "$PWD/nginx.conf"',
         image: nginxImage.imageId,
         dockerHost,
@@ -243,6 +251,14 @@ export class RegistryServer extends pulumi.ComponentResource {
     this.ready = pulumi.all([nginx.id, applied.id]).apply(([id]) => id);
     this.registerOutputs({ ready: this.ready });
   }
+}
+
+function pushers(users: RegistryServerArgs["users"]): string[] {
+  return Object.keys(users).filter((user) => users[user]?.access !== "pull");
+}
+
+function emptyFiles(folder: string, names: string[]): Record<string, string> {
+  return Object.fromEntries(names.map((name) => [`${folder}/${name}`, ""]));
 }
 
 const defaultImages = { registry: "registry:3.1.2", nginx: "nginx:1.30" };

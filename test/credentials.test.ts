@@ -12,8 +12,7 @@ async function credentials(users: Record<string, UserArgs>) {
   return {
     resources,
     passwords: await resolved(made.passwords),
-    users: await resolved(made.users),
-    pushers: await resolved(made.pushers),
+    htpasswd: await resolved(made.htpasswd),
   };
 }
 
@@ -29,18 +28,18 @@ describe("Credentials", () => {
   });
 
   it("takes the hash of a generated password from the state", async () => {
-    const { users } = await credentials({ alice: {} });
-    expect(users.value).toBe("alice:$2a$10$hash of c-password-alice\n");
+    const { htpasswd } = await credentials({ alice: {} });
+    expect(htpasswd.value).toBe("alice:$2a$10$hash of c-password-alice\n");
   });
 
   it("hashes a given password with bcrypt at cost 10 and the salt in the state", async () => {
-    const { resources, users, passwords } = await credentials({ bob: { password: "s3cret" } });
+    const { resources, htpasswd, passwords } = await credentials({ bob: { password: "s3cret" } });
     expect(resources).toContainEqual({
       type: "random:index/randomBytes:RandomBytes",
       name: "c-salt-bob",
       inputs: { length: 16 },
     });
-    const [user, hash = ""] = users.value.trim().split(":");
+    const [user, hash = ""] = htpasswd.value.trim().split(":");
     expect(user).toBe("bob");
     expect(hash).toMatch(/^\$2b\$10\$/);
     expect(await bcrypt.compare("s3cret", hash)).toBe(true);
@@ -52,30 +51,20 @@ describe("Credentials", () => {
       credentials({ bob: { password: "s3cret" } }),
       credentials({ bob: { password: "s3cret" } }),
     ]);
-    expect(second.users.value).toBe(first.users.value);
+    expect(second.htpasswd.value).toBe(first.htpasswd.value);
   });
 
-  it("keeps users who may only pull out of the pushers' file", async () => {
-    const { users, pushers } = await credentials({
-      alice: { access: "push" },
-      bob: { access: "pull" },
-      carol: {},
-    });
-    expect(users.value.split("\n").map((line) => line.split(":")[0])).toEqual([
+  it("has a line for every user, whatever the access", async () => {
+    const { htpasswd } = await credentials({ alice: { access: "push" }, bob: { access: "pull" } });
+    expect(htpasswd.value.split("\n").map((line) => line.split(":")[0])).toEqual([
       "alice",
       "bob",
-      "carol",
-      "",
-    ]);
-    expect(pushers.value.split("\n").map((line) => line.split(":")[0])).toEqual([
-      "alice",
-      "carol",
       "",
     ]);
   });
 
   it("has only secret outputs", async () => {
-    const { passwords, users, pushers } = await credentials({ bob: { password: "s3cret" } });
-    expect([passwords.secret, users.secret, pushers.secret]).toEqual([true, true, true]);
+    const { passwords, htpasswd } = await credentials({ bob: { password: "s3cret" } });
+    expect([passwords.secret, htpasswd.secret]).toEqual([true, true]);
   });
 });

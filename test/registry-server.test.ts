@@ -9,8 +9,8 @@ async function server(args: Partial<RegistryServerArgs> = {}) {
       domains: ["hub.test", "10.0.0.5"],
       certificatePem: "certificate",
       privateKeyPem: "key",
-      users: "users",
-      pushers: "pushers",
+      users: { alice: {}, bob: { access: "pull" } },
+      htpasswd: "htpasswd",
       ...args,
     });
   });
@@ -106,6 +106,15 @@ describe("RegistryServer", () => {
     );
   });
 
+  it("marks who is a user, and who may push", async () => {
+    const { inputs } = await server();
+    const stdin = (inputs("command:", "s-nginx-publish").stdin as { value: string }).value;
+    const names = Buffer.from(stdin, "base64")
+      .toString()
+      .match(/(users|pushers)\/\w+/g);
+    expect(names).toEqual(["pushers/alice", "users/alice", "users/bob"]);
+  });
+
   it("lets nginx check its files before they take effect", async () => {
     const { environment } = await server();
     expect(environment("s-nginx-publish").CHECK).toBe('nginx -t -q -c "$PWD/nginx.conf"');
@@ -125,7 +134,7 @@ describe("RegistryServer", () => {
 
   it("reloads nothing for a user, but publishes", async () => {
     const before = await server();
-    const after = await server({ users: "more users", pushers: "more pushers" });
+    const after = await server({ htpasswd: "another password" });
     expect(after.environment("s-apply")).toEqual(before.environment("s-apply"));
     expect(after.environment("s-nginx-publish").GENERATION).not.toBe(
       before.environment("s-nginx-publish").GENERATION,
@@ -151,8 +160,7 @@ describe("RegistryServer", () => {
   it("keeps secrets out of environments and container definitions", async () => {
     const { resources } = await server({
       privateKeyPem: "marker-key",
-      users: "marker-users",
-      pushers: "marker-pushers",
+      htpasswd: "marker-htpasswd",
     });
     const open = resources
       .filter(({ type }) => type.startsWith("docker:") || type.startsWith("command:"))

@@ -9,8 +9,9 @@ export interface NginxConf {
 
 /**
  * nginx.conf: the whole of what clients can reach. It lies beside `tls.crt`, `tls.key`,
- * `users.htpasswd` (everybody) and `pushers.htpasswd` (those who may write), whose relative names
- * nginx resolves against its own folder.
+ * `users.htpasswd` and `nobody.htpasswd`, whose relative names nginx resolves against its own folder,
+ * and beside the folders `users` and `pushers`, which have an empty file for each user and each who
+ * may write.
  *
  * A password is checked with bcrypt once and then remembered in memory for ten minutes. The key
  * holds the real path behind `current`, so what was remembered under one users file is never
@@ -60,7 +61,6 @@ http {
 
     upstream auth {
         server unix:${nginxFolder}/auth.sock;
-        keepalive 16;
     }
 
 ${authorization(conf)}
@@ -68,6 +68,12 @@ ${authorization(conf)}
         default 0;
         "GET " 1;
         "HEAD " 1;
+    }
+
+    # The user's name, if it is one that a file can have.
+    map $remote_user $user {
+        default "";
+        "~^[A-Za-z0-9][A-Za-z0-9._@-]*$" $remote_user;
     }
 
     map $refusal $challenge {
@@ -174,7 +180,7 @@ ${conf.anonymousPull ? tokenLocations : ""}
             proxy_set_header X-Real-IP $remote_addr;
             proxy_cache auth;
             proxy_cache_key "$realpath_root $access $credentials";
-            proxy_cache_valid 204 10m; # success only
+            proxy_cache_valid 200 204 10m; # success only
             proxy_cache_lock on; # parallel requests of one user cost one check
         }
 
@@ -198,41 +204,60 @@ ${conf.anonymousPull ? tokenLocations : ""}
     }
 
     # Who may do what, asked through the subrequest /_auth; an access check inside a subrequest is
-    # skipped by nginx, hence a server of its own. 204 is yes and 403 no, since nginx would hand on
+    # skipped by nginx, hence a server of its own. 200 is yes and 403 no, since nginx would hand on
     # the challenge of a 401.
+    #
+    # Whatever the name and its rights, one password is checked, so that the time it takes tells
+    # nothing of them.
     server {
         listen unix:${nginxFolder}/auth.sock;
         access_log off;
-        root /nonexistent;
+        root ${filesFolder}/current;
+        limit_req zone=logins burst=20 nodelay;
         limit_req_status 429;
-        recursive_error_pages on;
+        error_page 401 = @no;
 
-        location = /users {
-            limit_req zone=logins burst=20 nodelay;
+        location = /pull {
+            if (!-f $document_root/users/$user) {
+                rewrite ^ /nobody last;
+            }
             auth_basic Registry;
             auth_basic_user_file users.htpasswd;
-            error_page 401 = @unknown;
-            try_files /nonexistent =204; # after the check, unlike "return"
+            try_files /users/$user =403; # after the check, unlike "return"
         }
 
-        location = /pushers {
-            limit_req zone=logins burst=20 nodelay;
-            auth_basic Registry;
-            auth_basic_user_file pushers.htpasswd;
-            error_page 401 = @not_a_pusher;
-            try_files /nonexistent =204;
-        }
-
-        location @not_a_pusher {
+        location = /push {
+            if (!-f $document_root/users/$user) {
+                rewrite ^ /nobody last;
+            }
             auth_basic Registry;
             auth_basic_user_file users.htpasswd;
-            error_page 401 = @unknown;
+            try_files /pushers/$user @pull_only;
+        }
+
+        location @pull_only {
             add_header X-Refusal denied always;
-            try_files /nonexistent =403;
+            return 403;
         }
 
-        location @unknown {
+        location @no {
             return 403;
+        }
+
+        location = /nobody {
+            internal;
+            if ($http_authorization = "") {
+                return 403;
+            }
+            proxy_pass http://auth/nobodys-password;
+            proxy_set_header Authorization "Basic bm9ib2R5Og=="; # nobody, with an empty password
+            proxy_set_header X-Real-IP ""; # counted already
+        }
+
+        location = /nobodys-password {
+            auth_basic Registry;
+            auth_basic_user_file nobody.htpasswd;
+            try_files /nonexistent =403;
         }
 ${conf.anonymousPull ? tokenBackend : ""}
         # For the container's health check, and for the check that a change is in force.
@@ -253,9 +278,9 @@ function authorization(conf: NginxConf): string {
   if (!conf.anonymousPull) {
     return `    # Reading is for every user, all else for those who may push.
     map $request_method $access {
-        default pushers;
-        GET users;
-        HEAD users;
+        default push;
+        GET pull;
+        HEAD pull;
     }
 
     map "" $credentials {
@@ -265,9 +290,9 @@ function authorization(conf: NginxConf): string {
   }
   return `    # Reading is for everybody, all else for those who may push. Credentials are checked if given.
     map "$request_method $http_authorization" $access {
-        default pushers;
+        default push;
         "~^(GET|HEAD) (Bearer anonymous)?$" anybody;
-        "~^(GET|HEAD) " users;
+        "~^(GET|HEAD) " pull;
     }
 
     map $http_authorization $credentials {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { renderHtpasswd } from "../../components/render/htpasswd";
+import { nobodyHtpasswd, renderHtpasswd } from "../../components/render/htpasswd";
 
 it("writes one line for each user, in the given order", () => {
   expect(renderHtpasswd({ bob: "$2a$10$bb", alice: "$2b$10$aa" })).toBe(
@@ -9,4 +9,8 @@ it("writes one line for each user, in the given order", () => {
 
 it("writes an empty file for nobody", () => {
   expect(renderHtpasswd({})).toBe("");
+});
+
+it("checks nobody at the cost of everybody", () => {
+  expect(nobodyHtpasswd).toMatch(/^nobody:\$2b\$10\$[./A-Za-z0-9]{53}\n$/);
 });
