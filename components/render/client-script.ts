@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { containerd } from "./client/containerd";
 import { docker } from "./client/docker";
 import { hostsFile } from "./client/hosts";
 import { main } from "./client/main";
@@ -78,6 +79,7 @@ export function renderClientScript(values: ClientScriptValues): string {
     hostsFile,
     docker,
     podman,
+    containerd,
     systemStore,
     proof,
     main,

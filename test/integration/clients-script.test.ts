@@ -65,6 +65,7 @@ describe("a machine with Docker", () => {
     const { stdout, stderr } = await machine.exec("sh -s -- apply", { stdin: script() });
     expect(stdout).toBe(`--- private-registry private-registry-test ---
 docker: trusts hub.test, hub.test:443, ${registry.ip}, ${registry.ip}:443
+not in use: podman, containerd
 hosts: hub.test at ${registry.ip}
 proved with curl: hub.test, ${registry.ip}
 `);
@@ -142,6 +143,34 @@ proved with curl: hub.test, ${registry.ip}
     expect(await listing(machine)).toBe(before);
     const again = await machine.exec("sh -s -- remove", { stdin: script() });
     expect(again.stdout).toContain("nothing to remove");
+  });
+
+  it("pulls with containerd's own client when containerd is asked for", async () => {
+    const { stdout } = await machine.exec("sh -s", { stdin: script({ runtimes: ["containerd"] }) });
+    expect(stdout).toContain(
+      `containerd: trusts hub.test, hub.test:443, ${registry.ip}, ${registry.ip}:443\n`,
+    );
+    expect(stdout).toContain('containerd: for Kubernetes, set config_path = "/etc/containerd');
+    const { name, password } = registryUser;
+    for (const host of ["hub.test", "hub.test:443", registry.ip, `${registry.ip}:443`]) {
+      await machine.exec(
+        `ctr --address /run/docker/containerd/containerd.sock images pull \\
+          --hosts-dir /etc/containerd/certs.d --user ${name}:${password} ${host}/tiny:1`,
+      );
+    }
+    await machine.exec("sh -s -- remove", { stdin: script() });
+    expect(await listing(machine)).toBe(before);
+  });
+
+  it("leaves a hosts.toml of somebody else as it is, and says what it lacks", async () => {
+    const file = "/etc/containerd/certs.d/hub.test/hosts.toml";
+    await machine.exec(`mkdir -p /etc/containerd/certs.d/hub.test; echo '# theirs' >${file}`);
+    const theirs = await listing(machine);
+    const { stdout } = await machine.exec("sh -s", { stdin: script({ runtimes: ["containerd"] }) });
+    expect(stdout).toContain(`containerd: ${file} is not this script's and stays as it is`);
+    await machine.exec("sh -s -- remove", { stdin: script() });
+    expect(await listing(machine)).toBe(theirs);
+    await machine.exec("rm -r /etc/containerd/certs.d");
   });
 
   it("keeps a ca.crt that somebody else has put there", async () => {
@@ -266,7 +295,7 @@ describe("a machine with podman and skopeo", () => {
     const { stdout } = await machine.exec("sh -s", { stdin: script() });
     expect(stdout).toBe(`--- private-registry private-registry-test ---
 podman: trusts hub.test, hub.test:443, ${registry.ip}, ${registry.ip}:443
-not found: docker
+not in use: docker, containerd
 hosts: hub.test at ${registry.ip}
 proved with curl: hub.test, ${registry.ip}
 `);
@@ -365,7 +394,7 @@ proved with curl: hub.test, ${registry.ip}
   it("says that no runtime was found, and proves the rest", async () => {
     const { stdout } = await machine.exec("sh -s", { stdin: script() });
     expect(stdout).toBe(`--- private-registry private-registry-test ---
-not found: docker, podman
+not in use: docker, podman, containerd
 hosts: hub.test at ${registry.ip}
 proved with curl: hub.test, ${registry.ip}
 `);

@@ -132,7 +132,7 @@ describe("one client", () => {
   it("is set up by up, which tells what was done there", async () => {
     expect(await client.up(args())).toEqual({ create: 3 });
     expect(await client.report()).toEqual({
-      value: `not found: docker, podman\nhosts: hub.test at ${registry.ip}\nproved with curl: hub.test`,
+      value: `not in use: docker, podman, containerd\nhosts: hub.test at ${registry.ip}\nproved with curl: hub.test`,
       secret: false,
     });
     expect(client.log).not.toContain("hostKey");
@@ -206,7 +206,7 @@ describe("a way to a machine", () => {
     try {
       await client.up(spareArgs());
       expect(await client.report()).toMatchObject({
-        value: `not found: docker, podman\nhosts: hub.test at ${registry.ip}\nproved with curl: hub.test`,
+        value: `not in use: docker, podman, containerd\nhosts: hub.test at ${registry.ip}\nproved with curl: hub.test`,
       });
     } finally {
       await spare.exec("mv /rc /root/.bashrc");

@@ -52,8 +52,14 @@ set_up_runtimes() {
     set_up_podman
     say "podman: trusts $names$later"
   fi
+  if containerd_is_here; then here=yes; else here=no; fi
+  if chosen containerd "$here"; then
+    set_up_containerd
+    say "containerd: trusts $names$later"
+    containerd_needs
+  fi
   # shellcheck disable=SC2086 # a list of words
-  [ -z "$absent" ] || say "not found: $(commas $absent)"
+  [ -z "$absent" ] || say "not in use: $(commas $absent)"
 }
 
 remove() {
