@@ -7,16 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { issue, type Issued } from "../support/certificates";
 import { Deployment, type Settings } from "../support/deployment";
 import { type DockerCli, localDocker, machineDocker } from "../support/docker-cli";
-import {
-  createNetwork,
-  docker,
-  freePort,
-  inVolume,
-  serving,
-  type TestNetwork,
-} from "../support/engine";
+import { createNetwork, docker, freePort, inVolume, type TestNetwork } from "../support/engine";
 import { type Machine, startMachine } from "../support/machine";
-import { runsContainers } from "../support/nested-engine";
 import { RegistryClient } from "../support/registry-client";
 
 // The settings that a registry is built differently for.
@@ -174,61 +166,6 @@ describe("RSA-4096 keys, an IP address, and a folder with a former registry's im
   });
 });
 
-describe("a Docker host that is reached over SSH", () => {
-  let deployment: Deployment;
-  let host: Machine;
-  let ssh: string;
-  let before: string;
-
-  /** Everything on that engine; the images' own layers aside. */
-  const everything = async () =>
-    (
-      await host.exec(
-        "docker ps --all --quiet; docker volume ls --quiet; docker network ls --quiet; " +
-          "docker image ls --all --quiet --no-trunc",
-      )
-    ).stdout;
-
-  beforeAll(async () => {
-    host = await startMachine({ runArguments: runsContainers });
-    await execa("sh", [
-      ...["-c", 'docker save "$1" "$2" | docker exec --interactive "$0" docker load'],
-      ...[host.name, "registry:3.1.2", "nginx:1.30"],
-    ]);
-    before = await everything();
-    ssh = await sshFor(host);
-    deployment = await Deployment.create({ PATH: `${ssh}:${process.env.PATH ?? ""}` });
-    // All of it by default: port 443 on every address, one user with a generated password.
-    await deployment.up({
-      domains: ["hub.registry.test"],
-      dockerHost: `ssh://root@${host.ip}`,
-      keepData: false,
-    });
-  });
-  afterAll(async () => {
-    await deployment.remove();
-    await host.stop();
-    await rm(ssh, { recursive: true, force: true });
-  });
-
-  it("has the registry, and this machine has nothing of it", async () => {
-    const client = new RegistryClient({
-      ...{ address: host.ip, port: 443, host: "hub.registry.test" },
-      caPem: deployment.output("caCertificate"),
-    });
-    const { admin = "" } = deployment.passwords;
-    expect((await client.push("team/app", "1", ["admin", admin])).tag).toBe("1");
-    expect((await client.request("GET", "/v2/", { user: ["admin", "wrong"] })).status).toBe(401);
-    await expect(serving(deployment.installation)).rejects.toThrow("got 0 containers");
-  });
-
-  it("is left exactly as it was by destroy", async () => {
-    expect(await everything()).not.toBe(before);
-    await deployment.destroy();
-    expect(await everything()).toBe(before);
-  });
-});
-
 /** What an unprotected `docker run registry`, which runs as root, leaves in `folder`. */
 async function pushToFormerRegistry(cli: DockerCli, folder: string): Promise<void> {
   const port = await freePort();
@@ -251,21 +188,4 @@ async function pushToFormerRegistry(cli: DockerCli, folder: string): Promise<voi
     await execa("docker", ["image", "rm", image], { reject: false });
   }
   expect(await inVolume(folder, "find /volume/docker ! -user 0")).toBe("");
-}
-
-/** A folder with an `ssh` that knows the machine; the user's own settings are not used. */
-async function sshFor(machine: Machine): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "private-registry-test-ssh-"));
-  await writeFile(join(folder, "key"), machine.sshPrivateKey, { mode: 0o600 });
-  await writeFile(join(folder, "known_hosts"), `${machine.ip} ${machine.hostKey}\n`);
-  const { stdout: program } = await execa("sh", ["-c", "command -v ssh"]);
-  await writeFile(
-    join(folder, "ssh"),
-    `#!/bin/sh
-exec ${program} -F /dev/null -i ${folder}/key -o IdentitiesOnly=yes \\
-  -o UserKnownHostsFile=${folder}/known_hosts "$@"
-`,
-    { mode: 0o755 },
-  );
-  return folder;
 }
