@@ -1,6 +1,7 @@
 import { readContext, type Context } from "../context";
 import { ownFolder } from "../paths";
 import type { PulumiCli } from "../pulumi/cli";
+import { takeUpKilledRun } from "../pulumi/killed-run";
 import { askPulumi, runPulumi } from "../pulumi/run";
 import { stackExists } from "../pulumi/stack";
 import { setUp } from "../setup/set-up";
@@ -16,6 +17,7 @@ export async function down(args: readonly string[]): Promise<number> {
   }
   const cli = await setUp(context, { engine: !isHelp(args), images: false });
   if (!isHelp(args) && !isOurs && !(await isKnown(context, cli))) return nothingToDo(context);
+  if (!isHelp(args)) await takeUpKilledRun(context, cli);
   const named = stack.from === "default" ? ["--stack", stack.name] : [];
   return runPulumi(context, cli, ["destroy", ...named, ...withDefaults(args)]);
 }

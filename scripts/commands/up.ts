@@ -3,6 +3,7 @@ import { isRemote } from "../engine/address";
 import { EngineApi } from "../engine/api";
 import { requirePort } from "../engine/port";
 import { ownFolder } from "../paths";
+import { takeUpKilledRun } from "../pulumi/killed-run";
 import { ensureStack, runPulumi, askPulumi } from "../pulumi/run";
 import { hasContainers } from "../pulumi/stack";
 import { setUp } from "../setup/set-up";
@@ -14,7 +15,10 @@ export async function up(args: readonly string[]): Promise<number> {
   const context = readContext(args);
   if (!isHelp(args)) await checkPortWhenNew(context);
   const cli = await setUp(context, { engine: !isHelp(args), images: !isHelp(args) });
-  if (!isHelp(args)) await ensureStack(context, cli);
+  if (!isHelp(args)) {
+    await ensureStack(context, cli);
+    await takeUpKilledRun(context, cli);
+  }
   const code = await runPulumi(context, cli, ["up", ...withDefaults(args)]);
   if (code !== 0 || isHelp(args) || args.includes("--preview-only")) return code;
 

@@ -86,6 +86,7 @@ export function hasContainers(ownFolder: string, project: string, stack: string)
   );
 }
 
-function stateFile(ownFolder: string, project: string, stack: string): string {
+/** Where the local backend of this checkout keeps a stack's state. */
+export function stateFile(ownFolder: string, project: string, stack: string): string {
   return join(ownFolder, "state", ".pulumi", "stacks", project, `${stack}.json`);
 }
