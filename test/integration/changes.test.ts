@@ -1,4 +1,5 @@
 import { X509Certificate } from "node:crypto";
+import { Agent } from "node:https";
 import { createServer } from "node:net";
 import { connect } from "node:tls";
 import { execa } from "execa";
@@ -85,8 +86,12 @@ describe("a new registry image", () => {
     const labelled = await derive("registry:3.1.2");
     settings = { ...settings, images: { registry: labelled } };
 
+    // Busy connections, and one that is kept but idle all the while, as dockerd's are.
     const traffic = startTraffic(options, path, alice);
+    const idle = new RegistryClient({ ...options, agent: new Agent({ keepAlive: true }) });
+    expect((await idle.request("GET", path, { user: alice })).status).toBe(200);
     await deployment.up(settings);
+    expect((await idle.request("GET", path, { user: alice })).status).toBe(200);
     const { answered, failures } = await traffic.stop();
 
     const { nginx, registry } = await serving(deployment.installation);
