@@ -3,6 +3,7 @@ import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } 
 import { join } from "node:path";
 import { z } from "zod";
 import { nonEmpty } from "../paths";
+import { Problem } from "../problem";
 
 /** Which backend and passphrase the CLI is to use. */
 export interface BackendChoice {
@@ -10,6 +11,8 @@ export interface BackendChoice {
   backend: "ours" | "own";
   /** The passphrase is the generated one of this checkout. */
   generatedPassphrase: boolean;
+  /** The stack is encrypted with a passphrase that is not to be found. */
+  passphraseLost: boolean;
   /** Added to the environment of the CLI. */
   env: Record<string, string>;
 }
@@ -53,10 +56,11 @@ export function chooseBackend(facts: BackendFacts): BackendChoice {
   // A stack that was encrypted before ours was generated has another one, which only its owner knows.
   const isTheirStack = isOwn && facts.stackHasSalt && !facts.passphraseExists;
   const generatedPassphrase = !hasPassphrase && !isTheirStack;
+  const passphraseLost = generatedPassphrase && facts.stackHasSalt && !facts.passphraseExists;
   if (generatedPassphrase) {
     added["PULUMI_CONFIG_PASSPHRASE_FILE"] = passphraseFile(facts.ownFolder);
   }
-  return { backend: isOwn ? "own" : "ours", generatedPassphrase, env: added };
+  return { backend: isOwn ? "own" : "ours", generatedPassphrase, passphraseLost, env: added };
 }
 
 /** Where the generated passphrase is. */
@@ -66,6 +70,12 @@ export function passphraseFile(ownFolder: string): string {
 
 /** Makes the folders and the passphrase of a choice, for the user's eyes only. */
 export function prepareBackend(choice: BackendChoice, ownFolder: string): void {
+  if (choice.passphraseLost) {
+    throw new Problem("The stack's file has an encryptionsalt, but its passphrase is not here.", [
+      `Bring it back: ${passphraseFile(ownFolder)} from a backup, or set PULUMI_CONFIG_PASSPHRASE.`,
+      "Or start over with a new one: take the line encryptionsalt, and secrets, out of the file.",
+    ]);
+  }
   mkdirSync(ownFolder, { recursive: true, mode: 0o700 });
   if (choice.backend === "ours") {
     mkdirSync(join(ownFolder, "state"), { recursive: true, mode: 0o700 });

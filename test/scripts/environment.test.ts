@@ -23,6 +23,7 @@ describe("the backend", () => {
     expect(chooseBackend(fresh)).toEqual({
       backend: "ours",
       generatedPassphrase: true,
+      passphraseLost: false,
       env: {
         PULUMI_BACKEND_URL: "file:///checkout/.private-registry/state",
         PULUMI_CONFIG_PASSPHRASE_FILE: "/checkout/.private-registry/passphrase",
@@ -56,6 +57,27 @@ describe("the backend", () => {
     expect(chooseBackend(own).generatedPassphrase).toBe(false);
     expect(chooseBackend({ ...own, passphraseExists: true }).generatedPassphrase).toBe(true);
     expect(chooseBackend({ ...own, stackHasSalt: false }).generatedPassphrase).toBe(true);
+  });
+});
+
+describe("a stack that is encrypted already", () => {
+  const encrypted = { ...fresh, stackHasSalt: true };
+
+  test("gets no new passphrase, which could not read it", () => {
+    const folder = mkdtempSync(join(tmpdir(), "backend-test-"));
+    try {
+      const choice = chooseBackend({ ...encrypted, ownFolder: folder });
+      expect(() => prepareBackend(choice, folder)).toThrow("its passphrase is not here");
+      expect(readdirSync(folder)).toEqual([]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  test("is opened by the generated passphrase or the user's", () => {
+    expect(chooseBackend({ ...encrypted, passphraseExists: true }).passphraseLost).toBe(false);
+    const env = { PULUMI_CONFIG_PASSPHRASE: "mine" };
+    expect(chooseBackend({ ...encrypted, env }).passphraseLost).toBe(false);
   });
 });
 
