@@ -1,4 +1,6 @@
 import { Command } from "commander";
+import { bench } from "./commands/bench";
+import { demo } from "./commands/demo";
 import { doctor } from "./commands/doctor";
 import { down } from "./commands/down";
 import { pulumi } from "./commands/pulumi";
@@ -33,6 +35,10 @@ addPulumiCommand("up", "set up what is missing and deploy", up);
 addPulumiCommand("down", "take the deployment away", down);
 addPulumiCommand("pulumi", "the Pulumi CLI with the same backend and stack", pulumi);
 program
+  .command("demo")
+  .description("show a push and a pull by a client machine, and leave nothing behind")
+  .action(() => finish(demo()));
+program
   .command("doctor")
   .description("say what this machine has and lacks")
   .action(() => finish(doctor()));
@@ -41,6 +47,11 @@ program
   .description("run all checks and tests")
   .option("--unit", "only those that need no Docker and no Pulumi")
   .action((options: { unit?: boolean }) => finish(test({ unitOnly: options.unit === true })));
+program
+  .command("bench")
+  .description("measure the project beside what people would use instead")
+  .option("--quick", "under two minutes, for figures that are less sure")
+  .action((options: { quick?: boolean }) => finish(bench({ quick: options.quick === true })));
 
 program.parseAsync(process.argv).catch((error: unknown) => {
   process.stderr.write(`${describeFailure(error)}\n`);

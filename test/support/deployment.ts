@@ -1,5 +1,6 @@
 /** Deployments of this project by the real Pulumi engine, as `pulumi up` in a checkout makes them. */
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -48,6 +49,8 @@ const operationLimitMs = 180_000;
 export class Deployment {
   /** Everything that Pulumi printed so far. */
   log = "";
+  /** Whether nobody is told how long each operation took. */
+  isQuiet = false;
   private outputs: OutputMap = {};
 
   private constructor(
@@ -61,13 +64,18 @@ export class Deployment {
    * Makes an empty stack; the caller calls {@link remove} in a `finally` or an `afterAll`.
    *
    * @param environment Variables for Pulumi, and for the programs that it runs.
+   * @param program A folder with a Pulumi.yaml and an index.ts instead of the project's.
    */
-  static async create(environment: Record<string, string> = {}): Promise<Deployment> {
+  static async create(
+    environment: Record<string, string> = {},
+    program = project,
+  ): Promise<Deployment> {
     const stackName = `test-${randomBytes(4).toString("hex")}`;
     const folder = await mkdtemp(join(tmpdir(), "private-registry-test-"));
     try {
       for (const file of programFiles) {
-        await symlink(join(project, file), join(folder, file));
+        const own = join(program, file);
+        await symlink(existsSync(own) ? own : join(project, file), join(folder, file));
       }
       const home = process.env.PULUMI_HOME ?? join(homedir(), ".pulumi");
       await mkdir(join(folder, "home"));
@@ -230,7 +238,9 @@ export class Deployment {
       throw new Error(`pulumi ${operation} ${this.stackName}:\n${this.log.slice(logged)}`);
     } finally {
       const seconds = ((Date.now() - began) / 1000).toFixed(1);
-      process.stderr.write(`pulumi ${operation} ${this.stackName}: ${ending} in ${seconds} s\n`);
+      if (!this.isQuiet) {
+        process.stderr.write(`pulumi ${operation} ${this.stackName}: ${ending} in ${seconds} s\n`);
+      }
     }
   }
 }

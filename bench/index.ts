@@ -1,0 +1,362 @@
+/** The project beside what people would use instead: see README.md. */
+import { randomBytes } from "node:crypto";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Progress } from "../scripts/progress";
+import { Deployment } from "../test/support/deployment";
+import { derivedImage } from "../test/support/engine";
+import { removeLeftovers } from "./leftovers";
+import { renderPicture } from "./picture";
+import { fullPlan, largeLayerMiB, quickPlan, smallLayers, type Plan } from "./plan";
+import { formatTable, toRow, type Measurement, type Row } from "./report";
+import { startBare } from "./systems/bare";
+import { change, startOurs, timedUp, type Ours } from "./systems/ours";
+import { startRecipe, type Recipe } from "./systems/recipe";
+import { startStatic } from "./systems/static";
+import type { Surroundings, System } from "./systems/system";
+import { changeOurs, changeRecipe, kinds } from "./work/changes";
+import { handshakes } from "./work/handshakes";
+import { makeLayer, type Layer } from "./work/layer";
+import { pullLayer, type Pull } from "./work/pull";
+import { pushLayer, pushManifest, pushSmallLayers, temporaryFiles } from "./work/push";
+import { headManifest, type RequestLoad } from "./work/requests";
+import { takeTurns } from "./work/rounds";
+import { memoryMiB } from "./work/usage";
+
+const repository = "bench/app";
+
+/** Everything that is running while it is measured. */
+interface Running {
+  ours: Ours;
+  recipe: Recipe;
+  bare: System;
+  /** nginx with the large layer as a plain file. */
+  site: System;
+  /** An empty Pulumi program. */
+  empty: Deployment;
+  layer: Layer;
+  plan: Plan;
+  progress: Progress;
+  signal: AbortSignal;
+}
+
+/**
+ * Starts the systems, measures them in turns, writes results/ and prints the table.
+ *
+ * Whatever it made is removed at the end, also after Ctrl-C or a failure.
+ *
+ * @returns Whether every target is met.
+ */
+export async function bench(options: { quick: boolean; progress: Progress }): Promise<boolean> {
+  const { progress } = options;
+  const plan = options.quick ? quickPlan : fullPlan;
+  const stopping = new AbortController();
+  const stop = () => stopping.abort(new Error("stopped: what was made is removed"));
+  process.on("SIGINT", stop).on("SIGTERM", stop);
+  const label = `private-registry-bench=${randomBytes(4).toString("hex")}`;
+  const folder = await mkdtemp(join(tmpdir(), "private-registry-bench-"));
+  const surroundings: Surroundings = { label, folder, signal: stopping.signal };
+  const deployments: Deployment[] = [];
+  const derivedImages: string[] = [];
+  try {
+    const running = await start(surroundings, plan, progress, deployments);
+    const otherImage = await derivedImage("registry:3.1.2");
+    derivedImages.push(otherImage);
+    const rows = (await measure(running, otherImage)).map(toRow);
+    await writeResults(rows);
+    process.stdout.write(`\n${formatTable(rows)}\n`);
+    return rows.every(({ met }) => met !== false);
+  } finally {
+    await progress.step({ title: "Removing what was made", usually: "10 to 30 s" }, async () => {
+      await Promise.allSettled(deployments.map((deployment) => deployment.remove()));
+      await removeLeftovers(label, deployments, derivedImages);
+      await rm(folder, { recursive: true, force: true });
+    });
+    process.off("SIGINT", stop).off("SIGTERM", stop);
+  }
+}
+
+async function start(
+  surroundings: Surroundings,
+  plan: Plan,
+  progress: Progress,
+  deployments: Deployment[],
+): Promise<Running> {
+  const create = async (program?: string) => {
+    const deployment = await Deployment.create({}, program);
+    deployments.push(deployment);
+    return deployment;
+  };
+  const { folder, signal } = surroundings;
+  return progress.step({ title: "Starting the systems", usually: "20 to 40 s" }, async () => {
+    const layer = await makeLayer(join(folder, "layer"), largeLayerMiB);
+    const [recipe, bare, site] = await Promise.all([
+      startRecipe(surroundings),
+      startBare(surroundings),
+      startStatic(surroundings, layer.file),
+    ]);
+    signal.throwIfAborted();
+    const ours = await startOurs(surroundings, await create());
+    signal.throwIfAborted();
+    const empty = await create(join(import.meta.dirname, "programs/empty"));
+    await empty.up();
+    signal.throwIfAborted();
+    return { ours, recipe, bare, site, empty, layer, plan, progress, signal };
+  });
+}
+
+/** Every row of the table, in an order in which none disturbs the next. */
+async function measure(running: Running, otherImage: string): Promise<Measurement[]> {
+  const { ours, recipe, bare, layer, progress, signal } = running;
+  const memory = await measureMemory(running);
+  await progress.step({ title: "Pushing what is pulled later" }, async () => {
+    for (const system of [ours, recipe, bare]) {
+      await pushLayer(system, layer, signal, repository);
+      await pushManifest(system, layer, repository, signal);
+    }
+  });
+  return [
+    ...(await measureRequests(running)),
+    await measureHandshakes(running),
+    ...(await measurePulls(running)),
+    ...(await measurePushes(running)),
+    ...(await measureUp(running)),
+    memory,
+    ...(await measureChanges(running, otherImage)),
+  ];
+}
+
+async function measureRequests({ ours, recipe, plan, progress, signal }: Running) {
+  const path = `/v2/${repository}/manifests/1`;
+  const loads: Record<"ours" | "recipe" | "cheap", RequestLoad[]> = {
+    ours: [],
+    recipe: [],
+    cheap: [],
+  };
+  const ask = (name: keyof typeof loads, system: System, user: Ours["user"]) => async () => {
+    const load = await headManifest(system, user, path, { seconds: plan.loadSeconds, signal });
+    loads[name].push(load);
+    return load.perSecond;
+  };
+  await progress.step({ title: "HEAD of a manifest, 16 connections" }, () =>
+    takeTurns(plan.rounds, {
+      ours: ask("ours", ours, ours.user),
+      recipe: ask("recipe", recipe, recipe.user),
+      cheap: ask("cheap", recipe, recipe.cheapUser),
+    }),
+  );
+  const perSecond = (name: keyof typeof loads) => loads[name].map((load) => load.perSecond);
+  const p99 = (name: keyof typeof loads) => loads[name].map((load) => load.p99Milliseconds);
+  return [
+    {
+      name: "authenticated HEAD, bcrypt cost 10",
+      unit: "requests/s",
+      ours: perSecond("ours"),
+      recipe: perSecond("recipe"),
+      against: "recipe",
+      target: { atLeast: 100 },
+    },
+    {
+      name: "the same, 99th percentile",
+      unit: "ms",
+      ours: p99("ours"),
+      recipe: p99("recipe"),
+      against: "recipe",
+      target: { atMost: 1 / 20 },
+    },
+    {
+      name: "authenticated HEAD, recipe at cost 5",
+      unit: "requests/s",
+      ours: perSecond("ours"),
+      recipe: perSecond("cheap"),
+      against: "recipe",
+    },
+  ] satisfies Measurement[];
+}
+
+async function measureHandshakes({ ours, recipe, bare, plan, progress, signal }: Running) {
+  const shake = (system: System) => () => handshakes(system, { seconds: plan.loadSeconds, signal });
+  const samples = await progress.step({ title: "Full TLS handshakes, one client" }, () =>
+    takeTurns(plan.rounds, { ours: shake(ours), recipe: shake(recipe), bare: shake(bare) }),
+  );
+  return {
+    name: "full TLS handshakes",
+    unit: "per second",
+    ...samples,
+    against: "recipe",
+  } satisfies Measurement;
+}
+
+async function measurePulls(running: Running): Promise<Measurement[]> {
+  const { ours, recipe, bare, site, layer, plan, progress, signal } = running;
+  const blob = `/v2/${repository}/blobs/${layer.digest}`;
+  const pulls: Record<System["name"], Pull[]> = { ours: [], recipe: [], bare: [], static: [] };
+  const pull = (system: System, path: string) => async () => {
+    const done = await pullLayer(system, path, signal);
+    pulls[system.name].push(done);
+    return done.mebibytesPerSecond;
+  };
+  await progress.step({ title: `Four pulls of ${largeLayerMiB} MiB at once` }, () =>
+    takeTurns(plan.rounds, {
+      ours: pull(ours, blob),
+      recipe: pull(recipe, blob),
+      static: pull(site, "/layer"),
+      bare: pull(bare, blob),
+    }),
+  );
+  const speed = (name: System["name"]) => pulls[name].map((done) => done.mebibytesPerSecond);
+  const cost = (name: System["name"]) => pulls[name].map((done) => done.processorSecondsPerGiB);
+  return [
+    {
+      name: "four pulls at once",
+      unit: "MiB/s",
+      ours: speed("ours"),
+      recipe: speed("recipe"),
+      bare: speed("bare"),
+      against: "recipe",
+      target: { atLeast: 1.4 },
+      remark: "the clients decrypt on the same cores",
+    },
+    {
+      name: "the same, processor time",
+      unit: "s/GiB",
+      ours: cost("ours"),
+      recipe: cost("recipe"),
+      bare: cost("bare"),
+      against: "recipe",
+      target: { atMost: 0.6 },
+    },
+    {
+      name: "the same, beside a static site",
+      unit: "MiB/s",
+      ours: speed("ours"),
+      other: { name: "static", samples: speed("static") },
+      against: "other",
+      target: { atLeast: 0.9 },
+    },
+  ];
+}
+
+async function measurePushes(running: Running): Promise<Measurement[]> {
+  const { ours, recipe, bare, layer, plan, progress, signal } = running;
+  const large = (system: System) => () => pushLayer(system, layer, signal);
+  const small = (system: System) => () => pushSmallLayers(system, smallLayers, signal);
+  const largeSeconds = await progress.step({ title: `Push of ${largeLayerMiB} MiB` }, () =>
+    takeTurns(plan.rounds, { ours: large(ours), bare: large(bare), recipe: large(recipe) }),
+  );
+  const title = `Push of ${smallLayers} layers of 1 MiB`;
+  const smallSeconds = await progress.step({ title }, () =>
+    // At cost 10 the recipe's 600 password checks take most of a minute.
+    takeTurns(plan.rounds, { ours: small(ours), bare: small(bare) }),
+  );
+  return [
+    {
+      name: `push of ${largeLayerMiB} MiB`,
+      unit: "s",
+      ...largeSeconds,
+      against: "bare",
+      target: { atMost: 1.05 },
+    },
+    {
+      name: `push of ${smallLayers} layers of 1 MiB`,
+      unit: "s",
+      ...smallSeconds,
+      against: "bare",
+      target: { atMost: 1.05 },
+    },
+    {
+      name: "temporary files of nginx so far",
+      unit: "files",
+      ours: [await temporaryFiles(ours)],
+      recipe: [await temporaryFiles(recipe)],
+      target: { atMost: 0 },
+    },
+  ];
+}
+
+async function measureUp({ ours, empty, plan, progress }: Running): Promise<Measurement[]> {
+  const { settings } = ours;
+  const guest = { password: randomBytes(12).toString("hex") };
+  const samples = await progress.step({ title: "pulumi up" }, () =>
+    takeTurns(plan.upRounds, {
+      same: () => timedUp(ours.deployment),
+      empty: () => timedUp(empty),
+      added: async () => {
+        const seconds = await change(ours, {
+          ...settings,
+          users: { ...settings.users, guest },
+        });
+        await change(ours, settings);
+        return seconds;
+      },
+    }),
+  );
+  const other = { name: "empty program", samples: samples.empty };
+  return [
+    {
+      name: "pulumi up, nothing to change",
+      unit: "s",
+      ours: samples.same,
+      other,
+      against: "other",
+      target: { atMost: 1.3 },
+    },
+    {
+      name: "pulumi up, a user added",
+      unit: "s",
+      ours: samples.added,
+      other,
+      against: "other",
+      target: { atMost: 1.5 },
+    },
+  ];
+}
+
+async function measureMemory({ ours, recipe, bare, plan, progress }: Running) {
+  const used = (system: System) => async () => memoryMiB(await system.containers());
+  const samples = await progress.step({ title: "Memory at rest" }, () =>
+    takeTurns(plan.rounds, { ours: used(ours), recipe: used(recipe), bare: used(bare) }),
+  );
+  return {
+    name: "memory at rest",
+    unit: "MiB",
+    ...samples,
+    against: "recipe",
+    target: { atMost: 1 },
+  } satisfies Measurement;
+}
+
+async function measureChanges(running: Running, otherImage: string): Promise<Measurement[]> {
+  const { ours, recipe, plan, progress, signal } = running;
+  const usually = `about ${Math.ceil((plan.changes * 25) / 60)} min`;
+  const title = "Changes while eight clients push and pull";
+  const [seen, recipes] = await progress.step({ title, usually }, async () => [
+    await changeOurs(ours, otherImage, plan.changes, signal),
+    await changeRecipe(recipe),
+  ]);
+  return kinds.map((kind) => {
+    const { changes, requests, failures } = seen[kind];
+    const { changes: restarts, failures: lost, requests: asked } = recipes[kind];
+    const words = [
+      `${changes} ${changes === 1 ? "change" : "changes"}, ${requests} requests`,
+      ...(failures.length > 0 ? [`such as ${failures[0] ?? ""}`] : []),
+      ...(restarts > 0 ? [`the recipe lost ${lost.length} of ${asked} in one change`] : []),
+    ];
+    return {
+      name: `failed: ${kind}`,
+      unit: "requests",
+      ours: [failures.length],
+      ...(restarts > 0 && { recipe: [lost.length] }),
+      target: { atMost: 0 },
+      remark: words.join(", "),
+    };
+  });
+}
+
+async function writeResults(rows: readonly Row[]): Promise<void> {
+  const results = join(import.meta.dirname, "results");
+  await mkdir(results, { recursive: true });
+  await writeFile(join(results, "latest.json"), `${JSON.stringify(rows, null, 2)}\n`);
+  await writeFile(join(results, "latest.svg"), renderPicture(rows));
+}

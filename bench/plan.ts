@@ -1,0 +1,23 @@
+/** How much of everything one run does: the same work, more or less often. */
+export interface Plan {
+  /** Rounds of the request load, the handshakes, the pulls and the pushes. */
+  rounds: number;
+  /** How long one round of requests or of handshakes lasts. */
+  loadSeconds: number;
+  /** Rounds of `pulumi up`, which takes seconds each. */
+  upRounds: number;
+  /** How often each kind of change is made while clients are at work. */
+  changes: number;
+}
+
+/** Under 15 minutes on two cores. */
+export const fullPlan: Plan = { rounds: 5, loadSeconds: 5, upRounds: 5, changes: 20 };
+
+/** Under 2 minutes: the table's shape, and whether anything is far off. */
+export const quickPlan: Plan = { rounds: 2, loadSeconds: 2, upRounds: 1, changes: 1 };
+
+/** The size of the large layer. */
+export const largeLayerMiB = 512;
+
+/** How many layers of 1 MiB the small push has. */
+export const smallLayers = 200;

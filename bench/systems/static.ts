@@ -1,0 +1,51 @@
+/** nginx with one file on a plain TLS site: the practical limit of a download. */
+import { randomBytes } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { images } from "../../scripts/pins";
+import { issue } from "../../test/support/certificates";
+import { docker } from "../../test/support/engine";
+import type { Surroundings, System } from "./system";
+
+const nginxConf = `worker_processes auto;
+events {}
+http {
+    access_log off;
+    sendfile on;
+    server {
+        listen 127.0.0.1:443 ssl;
+        ssl_certificate /static.crt;
+        ssl_certificate_key /static.key;
+        location = /layer {
+            alias /layer;
+        }
+    }
+}
+`;
+
+/** Starts it with `layer` as its one file. */
+export async function startStatic({ label, folder }: Surroundings, layer: string): Promise<System> {
+  const file = (name: string) => join(folder, `static${name}`);
+  const { certificatePem, privateKeyPem } = issue({
+    subject: "static",
+    sans: "IP:127.0.0.1",
+    usages: "serverAuth",
+  });
+  await writeFile(file(".crt"), certificatePem);
+  await writeFile(file(".key"), privateKeyPem);
+  await writeFile(file(".conf"), nginxConf);
+  const name = `bench-static-${randomBytes(4).toString("hex")}`;
+  await docker(
+    ...["run", "--detach", "--name", name, "--label", label, "--network", "none"],
+    ...["--volume", `${file(".crt")}:/static.crt:ro`, "--volume", `${file(".key")}:/static.key:ro`],
+    ...["--volume", `${file(".conf")}:/etc/nginx/nginx.conf:ro`, "--volume", `${layer}:/layer:ro`],
+    images.nginx,
+  );
+  return {
+    name: "static",
+    port: 443,
+    caPem: certificatePem,
+    caFile: file(".crt"),
+    containers: () => Promise.resolve([name]),
+  };
+}

@@ -1,0 +1,171 @@
+/** Changes while clients are at work, and the requests that they cost. */
+import { randomBytes } from "node:crypto";
+import { Agent } from "node:https";
+import { images } from "../../scripts/pins";
+import { manifestType, RegistryClient } from "../../test/support/registry-client";
+import { change, type Ours } from "../systems/ours";
+import type { Recipe } from "../systems/recipe";
+import type { User } from "../systems/system";
+
+/** What is changed, by the words of the table. */
+export const kinds = [
+  "user added",
+  "certificate rotated",
+  "password changed",
+  "nginx setting changed",
+  "user removed",
+  "registry image replaced",
+] as const;
+export type Kind = (typeof kinds)[number];
+
+/** What clients saw of one kind of change. */
+export interface Seen {
+  changes: number;
+  requests: number;
+  failures: string[];
+}
+
+/** Images and pulls of the clients; see {@link startClients}. */
+interface Clients {
+  stop(): Promise<{ requests: number; failures: string[] }>;
+}
+
+/**
+ * Two kinds at once, since each `up` takes seconds: one that is of users, and one that is not. A
+ * failure counts for both.
+ */
+const pairs = [
+  ["user added", "certificate rotated"],
+  ["password changed", "nginx setting changed"],
+  ["user removed", "registry image replaced"],
+] as const satisfies (readonly Kind[])[];
+
+/** Changes our deployment `times` times in each way. `otherImage` is the registry's, renamed. */
+export async function changeOurs(
+  ours: Ours,
+  otherImage: string,
+  times: number,
+  signal: AbortSignal,
+): Promise<Record<Kind, Seen>> {
+  const seen = nothingSeen();
+  for (let time = 0; time < times; time += 1) {
+    for (const pair of pairs) {
+      signal.throwIfAborted();
+      const settings = pair.reduce(
+        (before, kind) => changed(before, kind, time, otherImage),
+        ours.settings,
+      );
+      await whileClientsWork(ours, seen, pair, () => change(ours, settings));
+    }
+  }
+  return seen;
+}
+
+/** Changes the recipe once in each way that needs more than a new htpasswd file. */
+export async function changeRecipe(recipe: Recipe): Promise<Record<Kind, Seen>> {
+  const seen = nothingSeen();
+  await whileClientsWork(recipe, seen, ["certificate rotated", "nginx setting changed"], () =>
+    recipe.restartNginx(),
+  );
+  await whileClientsWork(recipe, seen, ["registry image replaced"], () => recipe.replaceRegistry());
+  return seen;
+}
+
+function changed(
+  settings: Ours["settings"],
+  kind: Kind,
+  time: number,
+  otherImage: string,
+): Ours["settings"] {
+  const others = Object.fromEntries(
+    Object.entries(settings.users).filter(([name]) => name !== "guest"),
+  );
+  const newGuest = { ...others, guest: { password: randomBytes(12).toString("hex") } };
+  const isEven = time % 2 === 0;
+  switch (kind) {
+    case "user added":
+    case "password changed":
+      return { ...settings, users: newGuest };
+    case "user removed":
+      return { ...settings, users: others };
+    case "certificate rotated":
+      return { ...settings, certificate: { validityDays: isEven ? 300 : 365 } };
+    case "nginx setting changed":
+      return { ...settings, anonymousPull: isEven };
+    case "registry image replaced":
+      return { ...settings, images: { registry: isEven ? otherImage : images.registry } };
+  }
+}
+
+async function whileClientsWork(
+  system: { publishedPort: number; caPem: string; user: User },
+  seen: Record<Kind, Seen>,
+  pair: readonly Kind[],
+  work: () => Promise<unknown>,
+): Promise<void> {
+  const clients = startClients(system);
+  let results;
+  try {
+    await pause(500);
+    await work();
+    await pause(500);
+  } finally {
+    results = await clients.stop();
+  }
+  for (const kind of pair) {
+    seen[kind].changes += 1;
+    seen[kind].requests += results.requests;
+    seen[kind].failures.push(...results.failures);
+  }
+}
+
+/** Eight clients that push and pull one image after the other and never repeat a request. */
+function startClients(system: { publishedPort: number; caPem: string; user: User }): Clients {
+  const { publishedPort: port, caPem, user } = system;
+  const failures: string[] = [];
+  let requests = 0;
+  let isStopping = false;
+  const work = async (_: unknown, index: number) => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const client = new RegistryClient({ port, host: "127.0.0.1", caPem, agent });
+    const pull = async (path: string) => {
+      const { status } = await client.request("GET", path, {
+        user,
+        headers: { Accept: `${manifestType}, */*` },
+      });
+      if (status !== 200) throw new Error(`GET ${path}: expected status 200, got ${status}`);
+      requests += 1;
+    };
+    while (!isStopping) {
+      try {
+        const image = await client.push(`load/${index}`, "latest", user);
+        requests += 5;
+        await pull(`/v2/${image.name}/manifests/${image.tag}`);
+        await pull(`/v2/${image.name}/blobs/${image.layer}`);
+      } catch (error) {
+        requests += 1;
+        failures.push(error instanceof Error ? error.message : String(error));
+      }
+      // Leaves `pulumi up` something of the two cores.
+      await pause(50);
+    }
+    agent.destroy();
+  };
+  const working = Promise.all(Array.from({ length: 8 }, work));
+  return {
+    stop: async () => {
+      isStopping = true;
+      await working;
+      return { requests, failures };
+    },
+  };
+}
+
+function nothingSeen(): Record<Kind, Seen> {
+  const entries = kinds.map((kind) => [kind, { changes: 0, requests: 0, failures: [] }]);
+  return Object.fromEntries(entries) as Record<Kind, Seen>;
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
