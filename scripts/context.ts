@@ -10,6 +10,8 @@ import type { PulumiCli } from "./pulumi/cli";
 import {
   chooseBackend,
   loggedInTo,
+  ourBackend,
+  ownBackend,
   passphraseFile,
   type BackendChoice,
 } from "./pulumi/environment";
@@ -44,8 +46,9 @@ export function readContext(args: readonly string[] = []): Context {
   const home = pulumiHome(env);
   const pins = readPins(checkout);
   const progress = new Progress();
-  const projectName = readProject(checkout, "").name;
-  const selected = selectedStack(home, projectName, join(checkout, "Pulumi.yaml"));
+  const { name, backendUrl } = readProject(checkout, "");
+  const backend = ownBackend(env, backendUrl, loggedInTo(home)) ?? ourBackend(ownFolder);
+  const selected = selectedStack(home, name, join(checkout, "Pulumi.yaml"), backend);
   const stack = chooseStack(args, env, selected);
   const project = readProject(checkout, stack.name);
   return {

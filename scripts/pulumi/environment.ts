@@ -38,16 +38,10 @@ export interface BackendFacts {
  */
 export function chooseBackend(facts: BackendFacts): BackendChoice {
   const { env } = facts;
-  const chosen = [
-    env["PULUMI_BACKEND_URL"],
-    env["PULUMI_ACCESS_TOKEN"],
-    facts.projectBackend,
-    facts.loggedInTo,
-  ];
-  const isOwn = chosen.some((value) => nonEmpty(value) !== undefined);
+  const isOwn = ownBackend(env, facts.projectBackend, facts.loggedInTo) !== undefined;
   const added: Record<string, string> = isOwn
     ? {}
-    : { PULUMI_BACKEND_URL: `file://${join(facts.ownFolder, "state")}` };
+    : { PULUMI_BACKEND_URL: ourBackend(facts.ownFolder) };
 
   const hasPassphrase =
     // An empty passphrase is a passphrase.
@@ -61,6 +55,23 @@ export function chooseBackend(facts: BackendFacts): BackendChoice {
     added["PULUMI_CONFIG_PASSPHRASE_FILE"] = passphraseFile(facts.ownFolder);
   }
   return { backend: isOwn ? "own" : "ours", generatedPassphrase, passphraseLost, env: added };
+}
+
+/** The backend that the user has chosen, if any. */
+export function ownBackend(
+  env: NodeJS.ProcessEnv,
+  projectBackend: string | undefined,
+  loggedInTo: string | undefined,
+): string | undefined {
+  const cloud =
+    nonEmpty(env["PULUMI_ACCESS_TOKEN"]) === undefined ? undefined : "https://api.pulumi.com";
+  const chosen = [env["PULUMI_BACKEND_URL"], projectBackend, loggedInTo, cloud];
+  return chosen.find((value) => nonEmpty(value) !== undefined);
+}
+
+/** The local backend of this checkout. */
+export function ourBackend(ownFolder: string): string {
+  return `file://${join(ownFolder, "state")}`;
 }
 
 /** Where the generated passphrase is. */

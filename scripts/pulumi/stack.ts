@@ -49,25 +49,31 @@ function shortName(stack: string): string {
   return stack.split("/").at(-1) ?? stack;
 }
 
-const workspace = z.object({ stack: z.string().optional() });
+/** Older releases remember one stack, later ones one for each backend. */
+const workspace = z.object({
+  stack: z.string().optional(),
+  stacks: z.record(z.string(), z.string()).optional(),
+});
 
 /**
  * The stack that `pulumi stack select` has selected.
  *
  * @param home The CLI's folder, which has a file for each project.
  * @param projectFile The absolute path of Pulumi.yaml.
+ * @param backendUrl The backend that the stack is in.
  */
 export function selectedStack(
   home: string,
   project: string,
   projectFile: string,
+  backendUrl: string,
 ): string | undefined {
   const id = createHash("sha1").update(projectFile).digest("hex");
   const file = join(home, "workspaces", `${project}-${id}-workspace.json`);
   if (!existsSync(file)) return undefined;
   try {
     const parsed = workspace.safeParse(JSON.parse(readFileSync(file, "utf8")));
-    return parsed.success ? nonEmpty(parsed.data.stack) : undefined;
+    return nonEmpty(parsed.data?.stacks?.[backendUrl] ?? parsed.data?.stack);
   } catch {
     return undefined;
   }

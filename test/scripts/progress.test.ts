@@ -47,6 +47,14 @@ describe("progress", () => {
     ]);
   });
 
+  test("of a short step tells its end only", async () => {
+    const { written, stream } = recorder(false);
+    await new Progress(stream).step({ title: "docker pull", isShort: true }, () =>
+      Promise.resolve(),
+    );
+    expect(written).toEqual(["✓ docker pull (0.0 s)\n"]);
+  });
+
   test("on a terminal shows one live line and takes it away at the end", async () => {
     const { written, stream } = recorder(true);
     const step = new Progress(stream).step({ title: "CLI: building" }, async () => {

@@ -44,16 +44,21 @@ describe("the stacks on disk", () => {
   beforeEach(() => (folder = mkdtempSync(join(tmpdir(), "stack-test-"))));
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  test("the selected one is where the CLI remembers it", () => {
+  test("the selected one is where the CLI remembers it, for each backend", () => {
     const project = "/some/where/Pulumi.yaml";
     const id = createHash("sha1").update(project).digest("hex");
-    expect(selectedStack(folder, "hub", project)).toBeUndefined();
+    const selected = (backend: string) => selectedStack(folder, "hub", project, backend);
+    expect(selected("file:///a")).toBeUndefined();
     mkdirSync(join(folder, "workspaces"));
     const file = join(folder, "workspaces", `hub-${id}-workspace.json`);
+    writeFileSync(file, JSON.stringify({ stacks: { "file:///a": "organization/hub/web" } }));
+    expect(selected("file:///a")).toBe("organization/hub/web");
+    expect(selected("file:///b")).toBeUndefined();
+    // As older releases write it.
     writeFileSync(file, JSON.stringify({ stack: "organization/hub/web" }));
-    expect(selectedStack(folder, "hub", project)).toBe("organization/hub/web");
+    expect(selected("file:///b")).toBe("organization/hub/web");
     writeFileSync(file, "{ broken");
-    expect(selectedStack(folder, "hub", project)).toBeUndefined();
+    expect(selected("file:///a")).toBeUndefined();
   });
 
   test("one exists once the local backend has its state, and is deployed once it has containers", () => {
