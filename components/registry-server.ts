@@ -70,7 +70,7 @@ export class RegistryServer extends pulumi.ComponentResource {
     super("private-registry:index:RegistryServer", name, {}, opts);
 
     const { dockerHost, installation } = args;
-    const images = { ...defaultImages, ...args.images };
+    const references = { ...defaultImages, ...args.images };
     const httpsPort = args.httpsPort ?? 443;
     const bindAddress = args.bindAddress ?? "0.0.0.0";
     const keepData = args.keepData ?? true;
@@ -81,8 +81,8 @@ export class RegistryServer extends pulumi.ComponentResource {
       {
         script: preflightScript,
         environment: {
-          REGISTRY_IMAGE: images.registry,
-          NGINX_IMAGE: images.nginx,
+          REGISTRY_IMAGE: references.registry,
+          NGINX_IMAGE: references.nginx,
           BIND_ADDRESS: bindAddress,
           HTTPS_PORT: String(httpsPort),
           INSTALLATION: installation,
@@ -95,12 +95,12 @@ export class RegistryServer extends pulumi.ComponentResource {
 
     const registryImage = new docker.RemoteImage(
       `${name}-registry-image`,
-      { name: images.registry, keepLocally: true },
+      { name: references.registry, keepLocally: true },
       child,
     );
     const nginxImage = new docker.RemoteImage(
       `${name}-nginx-image`,
-      { name: images.nginx, keepLocally: true },
+      { name: references.nginx, keepLocally: true },
       child,
     );
 
@@ -121,7 +121,7 @@ export class RegistryServer extends pulumi.ComponentResource {
         // The name comes from the stack: renaming the stack must not lose the images.
         { ...child, retainOnDelete: keepData, ignoreChanges: ["name"] },
       ).name;
-    const dataVolume = {
+    const storage = {
       ...(args.dataPath === undefined ? { volumeName: data } : { hostPath: data }),
       containerPath: dataFolder,
     };
@@ -157,25 +157,13 @@ export class RegistryServer extends pulumi.ComponentResource {
     );
     const registry = new docker.Container(
       `${name}-registry`,
-      {
-        ...hardened(installation),
+      registryContainer({
+        installation,
         image: registryImage.imageId,
-        entrypoints: ["/bin/sh", "-c"],
-        command: [
-          pulumi.interpolate`export REGISTRY_HTTP_ADDR=${socketFolder}/$HOSTNAME.sock; exec registry serve ${managedPath(registryFiles.generation, "config.yml")}`,
-        ],
-        envs: ["OTEL_TRACES_EXPORTER=none"],
-        networkMode: "none",
-        volumes: [
-          { volumeName: registryFiles.volumeName, containerPath: filesFolder, readOnly: true },
-          dataVolume,
-          { volumeName: sockets.name, containerPath: socketFolder },
-        ],
-        ...memory(1024),
-        healthcheck: healthcheck(registryHealthCommand),
-        stopTimeout: drainSeconds + 5,
-        destroyGraceSeconds: drainSeconds + 5,
-      },
+        config: managedPath(registryFiles.generation, "config.yml"),
+        volumes: [{ ...filesAt(registryFiles), readOnly: true }, storage, socketsAt(sockets)],
+        drainSeconds,
+      }),
       { parent: this, dependsOn: ownData, deleteBeforeReplace: false },
     );
     const registryAnswers = new EngineCommand(
@@ -213,25 +201,18 @@ export class RegistryServer extends pulumi.ComponentResource {
     );
     const nginx = new docker.Container(
       `${name}-nginx`,
-      {
-        ...hardened(installation),
+      nginxContainer({
+        installation,
         image: nginxImage.imageId,
-        entrypoints: ["nginx"],
-        command: ["-c", managedPath("current", "nginx.conf"), "-g", "daemon off;"],
-        networksAdvanced: [{ name: network.name }],
-        ports: [{ internal: nginxPort, external: httpsPort, ip: bindAddress }],
+        network: network.name,
+        publish: { external: httpsPort, ip: bindAddress },
         volumes: [
-          { volumeName: nginxFiles.volumeName, containerPath: filesFolder, readOnly: true },
-          { ...dataVolume, readOnly: true },
-          { volumeName: sockets.name, containerPath: socketFolder },
+          { ...filesAt(nginxFiles), readOnly: true },
+          { ...storage, readOnly: true },
+          socketsAt(sockets),
         ],
-        tmpfs: { [nginxFolder]: nginxTmpfsOptions },
-        ...memory(512),
-        healthcheck: healthcheck(nginxHealthCommand),
-        stopSignal: "SIGQUIT",
-        stopTimeout: drainSeconds,
-        destroyGraceSeconds: drainSeconds,
-      },
+        drainSeconds,
+      }),
       { parent: this, dependsOn: nginxFiles },
     );
     const applied = new EngineCommand(
@@ -263,9 +244,68 @@ function emptyFiles(folder: string, names: string[]): Record<string, string> {
 
 const defaultImages = { registry: "registry:3.1.2", nginx: "nginx:1.30" };
 
-/** What holds for both containers. */
-function hardened(installation: string) {
+type Volume = docker.types.input.ContainerVolume;
+
+function filesAt(files: ManagedFiles): Volume {
+  return { volumeName: files.volumeName, containerPath: filesFolder };
+}
+
+function socketsAt(volume: docker.Volume): Volume {
+  return { volumeName: volume.name, containerPath: socketFolder };
+}
+
+interface ContainerParts {
+  installation: string;
+  image: pulumi.Input<string>;
+  volumes: Volume[];
+  /** How long requests in flight are given at a stop. */
+  drainSeconds: number;
+}
+
+function registryContainer(
+  parts: ContainerParts & { config: pulumi.Input<string> },
+): docker.ContainerArgs {
   return {
+    ...hardened(parts),
+    entrypoints: ["/bin/sh", "-c"],
+    command: [
+      pulumi.interpolate`export REGISTRY_HTTP_ADDR=${socketFolder}/$HOSTNAME.sock; exec registry serve ${parts.config}`,
+    ],
+    envs: ["OTEL_TRACES_EXPORTER=none"],
+    networkMode: "none",
+    ...memory(1024),
+    healthcheck: healthcheck(registryHealthCommand),
+    stopTimeout: parts.drainSeconds + 5,
+    destroyGraceSeconds: parts.drainSeconds + 5,
+  };
+}
+
+function nginxContainer(
+  parts: ContainerParts & {
+    network: pulumi.Input<string>;
+    publish: { external: number; ip: string };
+  },
+): docker.ContainerArgs {
+  return {
+    ...hardened(parts),
+    entrypoints: ["nginx"],
+    command: ["-c", managedPath("current", "nginx.conf"), "-g", "daemon off;"],
+    networksAdvanced: [{ name: parts.network }],
+    ports: [{ internal: nginxPort, ...parts.publish }],
+    tmpfs: { [nginxFolder]: nginxTmpfsOptions },
+    ...memory(512),
+    healthcheck: healthcheck(nginxHealthCommand),
+    stopSignal: "SIGQUIT",
+    stopTimeout: parts.drainSeconds,
+    destroyGraceSeconds: parts.drainSeconds,
+  };
+}
+
+/** What holds for both containers. */
+function hardened({ installation, image, volumes }: ContainerParts) {
+  return {
+    image,
+    volumes,
     user: `${uid}:${uid}`,
     readOnly: true,
     capabilities: { drops: ["ALL"] },

@@ -49,7 +49,14 @@ if [ -z "$failed" ] && [ -z "$(docker ps --quiet --filter "label=private-registr
   esac
   if ! said=$(docker run --rm --publish "$address:1" --entrypoint true "$NGINX_IMAGE" 2>&1); then
     problem "httpsPort: cannot publish $address on the Docker host: $(printf %s "$said" | head -n 1)"
-    problem '  Stop what uses it, or choose another port: pulumi config set private-registry:httpsPort 5444'
+    case $said in
+      *'already allocated'* | *'already in use'*)
+        problem '  Stop what uses it, or choose another port: pulumi config set private-registry:httpsPort 5444'
+        ;;
+      *'cannot assign'*)
+        problem '  bindAddress must be an address of the Docker host: pulumi config set private-registry:bindAddress 0.0.0.0'
+        ;;
+    esac
   fi
 fi
 [ -z "$failed" ]

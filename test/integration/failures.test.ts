@@ -97,6 +97,15 @@ describe("images that cannot be had, and a port in use", () => {
     await expectNothingMade();
   });
 
+  it("names an address that is not the Docker host's, and the mend", async () => {
+    const failure = await deployment.failingUp({ ...settings, bindAddress: "192.0.2.1" });
+    expect(failure).toContain(
+      `httpsPort: cannot publish 192.0.2.1:${settings.httpsPort as number}`,
+    );
+    expect(failure).toContain("bindAddress must be an address of the Docker host");
+    expect(failure).not.toContain("Stop what uses it");
+  });
+
   it("names the port and the mend, and nothing is made", async () => {
     const server = createServer();
     const port = settings.httpsPort as number;
