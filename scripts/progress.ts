@@ -18,6 +18,8 @@ export interface StepInfo {
   log?: string;
   /** It may well fail, and then something else is done: no failure is shown. */
   isAttempt?: boolean;
+  /** It is over before anybody wonders, so that the line after it is enough. */
+  isShort?: boolean;
 }
 
 /** How often a long step says that it is still at work where lines cannot be rewritten. */
@@ -45,7 +47,7 @@ export class Progress {
   async step<T>(info: StepInfo, work: () => Promise<T>): Promise<T> {
     const key = Symbol(info.title);
     const since = this.now();
-    this.note(announce(info));
+    if (info.isShort !== true) this.note(announce(info));
     this.running.set(key, { title: info.title, since });
     this.startTicking();
     let outcome = info.isAttempt === true ? "–" : "✗";

@@ -13,6 +13,7 @@ import {
   serving,
   type TestNetwork,
 } from "../support/engine";
+import { buildLayeredImage } from "../support/layered-image";
 import { type Machine, startMachine } from "../support/machine";
 import { runsContainers } from "../support/nested-engine";
 import { watchProcesses } from "../support/processes";
@@ -453,34 +454,6 @@ describe("destroy", () => {
     expect(found.status).toBe(200);
   });
 });
-
-/** A line of shell that builds an image of four layers: tools, and three files with their sums. */
-function buildLayeredImage(tag: string): string {
-  return `set -e
-folder=$(mktemp -d)
-cd "$folder"
-mkdir base layer
-for program in /bin/sh /usr/bin/sha256sum; do
-  for file in "$program" $(ldd "$program" | grep -o '/[^ ]*'); do
-    mkdir -p "base$(dirname "$file")"
-    cp -L "$file" "base$file"
-  done
-done
-for n in 1 2 3; do
-  head -c "\${n}000000" /dev/urandom >"layer/$n"
-  (cd /; sha256sum "$folder/layer/$n") | sed "s|$folder||" >>base/sums
-done
-cat >Dockerfile <<END
-FROM scratch
-COPY base /
-COPY layer/1 /layer/1
-COPY layer/2 /layer/2
-COPY layer/3 /layer/3
-CMD ["/usr/bin/sha256sum", "-c", "/sums"]
-END
-DOCKER_BUILDKIT=0 docker build --tag ${tag} . >/dev/null 2>&1
-rm -r "$folder"`;
-}
 
 /** A line from the middle of a PEM text's body, which no other has. */
 function pemLine(pem: string): string {

@@ -104,8 +104,9 @@ export interface TestNetwork {
   remove(): Promise<void>;
 }
 
-export async function createNetwork(): Promise<TestNetwork> {
-  const name = `private-registry-test-${randomBytes(4).toString("hex")}`;
+export async function createNetwork(
+  name = `private-registry-test-${randomBytes(4).toString("hex")}`,
+): Promise<TestNetwork> {
   await docker("network", "create", "--label", "private-registry-test=network", name);
   const gateway = await docker(
     ...["network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", name],

@@ -24,12 +24,8 @@ const packages: Record<MachineKind, readonly string[]> = {
  * @throws if debootstrap is missing or fails
  */
 export async function machineImage(kind: MachineKind): Promise<string> {
-  const wanted = [...commonPackages, ...packages[kind]].sort();
-  const hash = createHash("sha256").update(recipe).update(wanted.join()).digest("hex").slice(0, 12);
-  const tag = `private-registry-test/client-${kind}:${hash}`;
-
-  const found = await execa("docker", ["image", "inspect", tag], { reject: false });
-  if (found.exitCode === 0) {
+  const tag = tagOf(kind);
+  if (await hasMachineImage(kind)) {
     return tag;
   }
   const debootstrap = await execa("sh", ["-c", "command -v debootstrap"], { reject: false });
@@ -41,7 +37,7 @@ export async function machineImage(kind: MachineKind): Promise<string> {
   }
   const began = Date.now();
   process.stderr.write(`building the image of "${kind}" client machines: about a minute, once\n`);
-  const built = await execa("sh", ["-s", "--", tag, wanted.join(" ")], {
+  const built = await execa("sh", ["-s", "--", tag, packagesOf(kind).join(" ")], {
     input: recipe,
     all: true,
     reject: false,
@@ -52,6 +48,21 @@ export async function machineImage(kind: MachineKind): Promise<string> {
   const seconds = Math.round((Date.now() - began) / 1000);
   process.stderr.write(`built ${tag} in ${seconds} s\n`);
   return tag;
+}
+
+/** Whether the image of machines of `kind` is built. */
+export async function hasMachineImage(kind: MachineKind): Promise<boolean> {
+  const found = await execa("docker", ["image", "inspect", tagOf(kind)], { reject: false });
+  return found.exitCode === 0;
+}
+
+function packagesOf(kind: MachineKind): string[] {
+  return [...commonPackages, ...packages[kind]].sort();
+}
+
+function tagOf(kind: MachineKind): string {
+  const hash = createHash("sha256").update(recipe).update(packagesOf(kind).join());
+  return `private-registry-test/client-${kind}:${hash.digest("hex").slice(0, 12)}`;
 }
 
 /** $1 is the tag, $2 the packages. */

@@ -8,6 +8,12 @@ export interface MachineOptions {
   /** @default "docker" - with its dockerd running */
   kind?: MachineKind;
   /**
+   * The container's name, and the machine's own.
+   *
+   * @default - one that no other has
+   */
+  name?: string;
+  /**
    * A Docker network that the machine is in.
    *
    * @default - Docker's default bridge
@@ -91,7 +97,7 @@ export async function startMachine(options: MachineOptions = {}): Promise<Machin
   const { kind = "docker", user = "root", sudo = "passwordless" } = options;
   const image = await machineImage(kind);
   const imageFolder = imageFolders[kind];
-  const name = `private-registry-test-${randomBytes(4).toString("hex")}`;
+  const name = options.name ?? `private-registry-test-${randomBytes(4).toString("hex")}`;
   await execa("docker", [
     ...["run", "--detach", "--init", "--name", name, "--hostname", name],
     ...["--label", "private-registry-test=machine"],
