@@ -3,7 +3,7 @@ import prettier from "eslint-config-prettier";
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["node_modules/**", "toolchain/**/*.go"] },
+  { ignores: ["node_modules/**", "dist/**"] },
   {
     files: ["**/*.ts", "**/*.mts"],
     extends: [...tseslint.configs.strictTypeChecked],
