@@ -1,7 +1,21 @@
-export * from "./client-trust";
-export * from "./credentials";
-export * from "./managed-files";
-export * from "./private-registry";
-export * from "./registry-server";
-export * from "./settings";
-export * from "./tls-identity";
+export {
+  type ClientArgs,
+  ClientTrust,
+  type ClientTrustArgs,
+  type Runtime,
+  type SshArgs,
+  type TrustArgs,
+  trustScript,
+} from "./client-trust";
+export { type Access, Credentials, type CredentialsArgs, type UserArgs } from "./credentials";
+export { ManagedFiles, type ManagedFilesArgs, managedPath } from "./managed-files";
+export { PrivateRegistry, type PrivateRegistryArgs } from "./private-registry";
+export { type ImagesArgs, RegistryServer, type RegistryServerArgs } from "./registry-server";
+export { readSettings, type Settings } from "./settings";
+export {
+  type CertificateArgs,
+  type KeyAlgorithm,
+  type OwnCertificateArgs,
+  TlsIdentity,
+  type TlsIdentityArgs,
+} from "./tls-identity";
