@@ -24,7 +24,7 @@ export interface SshArgs {
   privateKey?: pulumi.Input<string>;
   /** The passphrase of `privateKey`. */
   privateKeyPassword?: pulumi.Input<string>;
-  /** The user's password. */
+  /** The user's password, to log in with, and for sudo on a client where that asks for one. */
   password?: pulumi.Input<string>;
   /**
    * The machine's public host key in authorized_keys form; `ssh-keyscan <host>` prints it.
@@ -44,7 +44,7 @@ export interface ClientArgs extends SshArgs {
    */
   proxy?: SshArgs;
   /**
-   * Whether to become root with `sudo -n`.
+   * Whether to become root with sudo: without a password, or with `password` if sudo asks for one.
    *
    * @default true for every user but `root`
    */
@@ -134,7 +134,7 @@ export class ClientTrust extends pulumi.ComponentResource {
         // Plain words, which any login shell understands; the script says what needs a shell.
         create: "sh -s -- apply",
         delete: "sh -s -- remove",
-        stdin: sudo ? script.apply(asRoot) : script,
+        stdin: sudo ? scriptAsRoot(script, args.password) : script,
         // Another machine or mark is another set-up: the old one is taken away.
         triggers: [host, port, installation],
         // What the script prints is in the output already.
@@ -178,6 +178,16 @@ function renderedScript(
       systemTrust,
     }),
   );
+}
+
+/** Secret with a password in it. */
+function scriptAsRoot(
+  script: pulumi.Input<string>,
+  password: pulumi.Input<string> | undefined,
+): pulumi.Output<string> {
+  return pulumi
+    .all([script, password === undefined ? undefined : pulumi.secret(password)])
+    .apply(([script, password]) => asRoot(script, password));
 }
 
 function connection({ host, port = 22, user = "root", ...args }: SshArgs) {

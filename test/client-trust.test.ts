@@ -65,6 +65,11 @@ describe("ClientTrust", () => {
     expect(withSudo.inputs.stdin).toBe(asRoot(script));
   });
 
+  it("gives sudo the password on standard input, which is secret then", async () => {
+    const { inputs } = await clientTrust({ user: "ops", password: "a password" });
+    expect(inputs.stdin).toEqual(secretInput(asRoot(script, "a password")));
+  });
+
   it("keeps keys and passwords secret, and out of commands and scripts", async () => {
     const { inputs } = await clientTrust({
       privateKey: "the key",

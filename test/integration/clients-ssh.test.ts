@@ -8,6 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ClientTrust, type ClientTrustArgs } from "../../components/client-trust";
 import { type BareRegistry, startBareRegistry } from "../support/bare-registry";
 import { type Machine, startMachine, userPassword } from "../support/machine";
+import { watchProcesses } from "../support/processes";
 
 const network = "private-registry-test-ssh";
 let registry: BareRegistry;
@@ -230,6 +231,61 @@ describe("a way to a machine", () => {
   });
 });
 
+describe("a user whose sudo", () => {
+  let client: OneClient;
+
+  beforeEach(async () => {
+    client = await OneClient.create();
+    return () => machine.exec("echo 'ops ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/client");
+  });
+
+  it("asks for a password is set up and cleaned with it, which nobody sees", async () => {
+    await machine.exec("echo 'ops ALL=(ALL) ALL' >/etc/sudoers.d/client");
+    const password = `it's $(${randomBytes(8).toString("hex")}) "open"`;
+    await machine.exec("chpasswd", { stdin: `ops:${password}` });
+    const watch = watchProcesses();
+    let seen: string;
+    try {
+      await client.up(args({ password }));
+      expect(await trusts(machine, "hub.test")).toBe(true);
+      expect(await client.report()).toMatchObject({ secret: false });
+      expect(await client.tells(password)).toBe(false);
+      await client.remove();
+      expect(await trusts(machine, "hub.test")).toBe(false);
+    } finally {
+      seen = await watch.stop();
+      await machine.exec("chpasswd", { stdin: `ops:${userPassword}` });
+    }
+    expect(seen).toContain("sudo");
+    expect(seen).not.toContain(password);
+  });
+
+  it("asks for none leaves the password unused", async () => {
+    await client.up(args({ password: "touch /tmp/ran" }));
+    expect(await trusts(machine, "hub.test")).toBe(true);
+    await client.remove();
+    await machine.exec("[ ! -e /tmp/ran ]");
+  });
+
+  it("asks for none of some commands leaves the password unused there too", async () => {
+    // The first command is refused without a password, the ones after it ask for none.
+    const sudo = `#!/bin/sh
+[ -e /tmp/asked ] || { touch /tmp/asked; exit 1; }
+while [ "$1" != sh ]; do shift; done
+exec /usr/bin/sudo -n "$@"
+`;
+    await machine.exec("cat >/usr/local/bin/sudo; chmod 755 /usr/local/bin/sudo", { stdin: sudo });
+    try {
+      await client.up(args({ password: "touch /tmp/ran" }));
+      expect(await trusts(machine, "hub.test")).toBe(true);
+      await client.remove();
+      await machine.exec("[ -e /tmp/asked ] && [ ! -e /tmp/ran ]");
+    } finally {
+      await machine.exec("rm -f /usr/local/bin/sudo /tmp/asked");
+    }
+  });
+});
+
 describe("a machine that cannot be set up", () => {
   let client: OneClient;
 
@@ -257,16 +313,28 @@ describe("a machine that cannot be set up", () => {
     expect(log).toContain(`dial tcp ${machine.ip}:2222: connect: connection refused`);
   });
 
-  it("wants a password for sudo", async () => {
-    await machine.exec("echo 'ops ALL=(ALL) ALL' >/etc/sudoers.d/client");
-    try {
+  describe("wants a password for sudo", () => {
+    beforeEach(async () => {
+      await machine.exec("echo 'ops ALL=(ALL) ALL' >/etc/sudoers.d/client");
+      return () => machine.exec("echo 'ops ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/client");
+    });
+
+    it("and has none", async () => {
       const log = await client.failingUp(args());
       expect(log).toContain("web1-trust");
       expect(log).toContain("ops cannot become root without a password: sudo: a password is");
       expect(log).toContain("'ops ALL=(ALL) NOPASSWD: ALL'");
-    } finally {
-      await machine.exec("echo 'ops ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/client");
-    }
+      expect(log).toContain("set this client's password");
+    });
+
+    it("and has another, which is tried once and not told", async () => {
+      const log = await client.failingUp(args({ password: "wrong: $(touch /tmp/ran)" }));
+      expect(log).toContain("ops cannot become root with the password that is set: ");
+      expect(log).toContain("1 incorrect password attempt");
+      expect(await client.tells("wrong: ")).toBe(false);
+      expect(await trusts(machine, "hub.test")).toBe(false);
+      await machine.exec("[ ! -e /tmp/ran ]");
+    });
   });
 
   it("does not reach the registry, and is left as it was", async () => {

@@ -36,6 +36,7 @@ const variants = {
   "the machine's own store": script({ systemTrust: true }),
   "names that mean the machine itself": script({ hosts: ["localhost", "127.0.0.1", "::1"] }),
   sudo: asRoot(script()),
+  "sudo with a password": asRoot(script(), "it's open"),
 };
 
 describe("renderClientScript", () => {
