@@ -29,7 +29,7 @@ error_log stderr warn;
 worker_shutdown_timeout 1h;
 
 events {
-    worker_connections 4096;
+    worker_connections 1024;
 }
 
 http {
