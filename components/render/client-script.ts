@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { block } from "./client/block";
 import { containerd } from "./client/containerd";
 import { docker } from "./client/docker";
 import { hostsFile } from "./client/hosts";
@@ -6,6 +7,8 @@ import { main } from "./client/main";
 import { manifest } from "./client/manifest";
 import { podman } from "./client/podman";
 import { proof } from "./client/proof";
+import { rancher } from "./client/rancher";
+import { services } from "./client/services";
 import { systemStore } from "./client/system-store";
 import { join, quote } from "./shell";
 
@@ -76,10 +79,13 @@ export function renderClientScript(values: ClientScriptValues): string {
     header(values),
     settings(values),
     manifest,
+    block,
+    services,
     hostsFile,
     docker,
     podman,
     containerd,
+    rancher,
     systemStore,
     proof,
     main,

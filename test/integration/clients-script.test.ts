@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { asRoot } from "../../components/render/client/as-root";
 import { type ClientScriptValues, renderClientScript } from "../../components/render/client-script";
 import { type BareRegistry, registryUser, startBareRegistry } from "../support/bare-registry";
-import { type Machine, startMachine } from "../support/machine";
+import { listing, type Machine, startMachine } from "../support/machine";
 
 const network = "private-registry-test-script";
 let registry: BareRegistry;
@@ -33,16 +33,6 @@ function script(overrides: Partial<ClientScriptValues> = {}): string {
     registryAddress: registry.ip,
     ...overrides,
   });
-}
-
-/** All that the script may touch on a machine: every name, mode, owner and content. */
-async function listing(machine: Machine): Promise<string> {
-  const { stdout } = await machine.exec(
-    "find /etc /usr/local /var/lib/private-registry /root /tmp 2>/dev/null | LC_ALL=C sort | " +
-      'while read -r path; do stat -c "%A %U:%G %n" "$path"; ' +
-      '[ ! -f "$path" ] || sha256sum <"$path"; done',
-  );
-  return stdout;
 }
 
 /** The registries that Docker has a folder for. */
@@ -150,7 +140,7 @@ proved with curl: hub.test, ${registry.ip}
     expect(stdout).toContain(
       `containerd: trusts hub.test, hub.test:443, ${registry.ip}, ${registry.ip}:443\n`,
     );
-    expect(stdout).toContain('containerd: for Kubernetes, set config_path = "/etc/containerd');
+    expect(stdout).toContain("containerd: its CRI reads /etc/containerd/certs.d, by config_path");
     const { name, password } = registryUser;
     for (const host of ["hub.test", "hub.test:443", registry.ip, `${registry.ip}:443`]) {
       await machine.exec(

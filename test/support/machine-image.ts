@@ -4,17 +4,23 @@ import { execa } from "execa";
 /**
  * What a machine has on it. Every kind also has sshd, sudo, curl and CA certificates.
  *
- * `plain` has no container runtime.
+ * `containerd` is of this machine's own release, `containerd-2` of Debian's newest; `plain` has no
+ * container runtime.
  */
-export type MachineKind = "docker" | "podman" | "plain";
+export type MachineKind = "containerd" | "containerd-2" | "docker" | "podman" | "plain";
 
 const commonPackages = ["ca-certificates", "curl", "openssh-server", "openssl", "sudo"];
 
 const packages: Record<MachineKind, readonly string[]> = {
+  containerd: ["containerd"],
+  "containerd-2": ["containerd"],
   docker: ["docker.io", "iptables"],
   podman: ["podman", "skopeo"],
   plain: ["busybox-static", "fish", "p11-kit", "p11-kit-modules", "wget"],
 };
+
+/** Debian's suite for a kind that needs another than this machine's own. */
+const suites: Partial<Record<MachineKind, string>> = { "containerd-2": "sid" };
 
 /**
  * The image of machines of `kind`: a Debian or Ubuntu root made by debootstrap from this machine's
@@ -38,7 +44,7 @@ export async function machineImage(kind: MachineKind): Promise<string> {
   const began = Date.now();
   process.stderr.write(`building the image of "${kind}" client machines: about a minute, once\n`);
   const built = await execa("sh", ["-s", "--", tag, packagesOf(kind).join(" ")], {
-    input: recipe,
+    input: recipe(suites[kind]),
     all: true,
     reject: false,
   });
@@ -61,12 +67,13 @@ function packagesOf(kind: MachineKind): string[] {
 }
 
 function tagOf(kind: MachineKind): string {
-  const hash = createHash("sha256").update(recipe).update(packagesOf(kind).join());
+  const script = recipe(suites[kind]);
+  const hash = createHash("sha256").update(script).update(packagesOf(kind).join());
   return `private-registry-test/client-${kind}:${hash.digest("hex").slice(0, 12)}`;
 }
 
 /** $1 is the tag, $2 the packages. */
-const recipe = `
+const recipe = (suite: string | undefined) => `
 set -eu
 root=$(mktemp -d)
 chmod 755 "$root"
@@ -77,7 +84,7 @@ release=$(apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(REPO_URI)' \\
   'Created-By: Packages' 'Component: main' |
   awk '($1 == "Debian" || $1 == "Ubuntu") && $2 !~ /-/ { print $2, $3; exit }')
 [ -n "$release" ] || { echo "no Debian or Ubuntu release in this machine's apt sources" >&2; exit 1; }
-suite=\${release% *} mirror=\${release#* }
+suite=${suite ?? "${release% *}"} mirror=\${release#* }
 
 eval "$(apt-config shell http_proxy Acquire::http::Proxy https_proxy Acquire::https::Proxy)"
 [ -z "\${http_proxy:-}" ] || export http_proxy
@@ -88,7 +95,12 @@ debootstrap --variant=minbase --components=main,universe "$suite" "$root" "$mirr
 printf 'exit 101' >"$root/usr/sbin/policy-rc.d"
 chmod 755 "$root/usr/sbin/policy-rc.d"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
-chroot "$root" apt-get update
+${
+  // A mirror may be a snapshot, whose newest suite counts as out of date after a week.
+  suite === undefined
+    ? ""
+    : "echo 'Acquire::Check-Valid-Until no;' >$root/etc/apt/apt.conf.d/test\n"
+}chroot "$root" apt-get update
 DEBIAN_FRONTEND=noninteractive chroot "$root" \\
   apt-get install --yes --no-install-recommends $2
 rm "$root/usr/sbin/policy-rc.d" "$root/etc/resolv.conf"

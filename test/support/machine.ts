@@ -83,13 +83,15 @@ const nestedContainers = [
 
 /** Where the runtimes keep images, which cannot be in another overlay. */
 const imageFolders: Record<MachineKind, string | undefined> = {
+  containerd: "/var/lib/containerd",
+  "containerd-2": "/var/lib/containerd",
   docker: "/var/lib/docker",
   podman: "/var/lib/containers",
   plain: undefined,
 };
 
 /**
- * Starts a machine and waits until its sshd, and its dockerd if it has one, answer.
+ * Starts a machine and waits until its sshd, and its dockerd or containerd if it has one, answer.
  *
  * The caller stops it in a `finally` or an `afterAll`.
  */
@@ -131,6 +133,9 @@ export async function startMachine(options: MachineOptions = {}): Promise<Machin
     if (kind === "docker") {
       await exec(waitForDocker);
     }
+    if (kind === "containerd" || kind === "containerd-2") {
+      await exec(waitForContainerd);
+    }
     if (user !== "root") {
       await exec(makeUser(user, sudo));
     }
@@ -147,13 +152,27 @@ export async function startMachine(options: MachineOptions = {}): Promise<Machin
   }
 }
 
+/** All that the clients' script may touch on a machine: every name, mode, owner and content. */
+export async function listing(machine: Machine): Promise<string> {
+  const { stdout } = await machine.exec(
+    "find /etc /usr/local /var/lib/private-registry /root /home /tmp 2>/dev/null | LC_ALL=C sort | " +
+      'while read -r path; do stat -c "%A %U:%G %n" "$path"; ' +
+      '[ ! -f "$path" ] || sha256sum <"$path"; done',
+  );
+  return stdout;
+}
+
 const startSshd = `
 ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
 mkdir -p /run/sshd
 /usr/sbin/sshd -D -e 2>/var/log/sshd.log &
 `;
 
+const startContainerd = `${startSshd}containerd >/var/log/containerd.log 2>&1 & wait`;
+
 const boot: Record<MachineKind, string> = {
+  containerd: startContainerd,
+  "containerd-2": startContainerd,
   docker: `${startSshd}dockerd >/var/log/dockerd.log 2>&1 & wait`,
   podman: `${startSshd}wait`,
   plain: `${startSshd}wait`,
@@ -165,6 +184,13 @@ for i in $(seq 100); do
   sleep 0.1
 done
 echo 'sshd does not start:'; cat /var/log/sshd.log; exit 1`;
+
+const waitForContainerd = `
+for i in $(seq 300); do
+  ctr version >/dev/null 2>&1 && exit
+  sleep 0.1
+done
+echo 'containerd does not start:'; tail -n 20 /var/log/containerd.log; exit 1`;
 
 const waitForDocker = `
 for i in $(seq 300); do

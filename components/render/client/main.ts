@@ -29,6 +29,8 @@ apply() {
   write_manifest
   [ -z "$left" ] || exit 1
   prove
+  restart_containerd
+  restart_rancher
   await_hosts
 }
 
@@ -47,6 +49,9 @@ set_up_runtimes() {
     daemon=$here
     say "docker: trusts $names$later"
   fi
+  case " \${runtimes:-docker} " in
+    *' docker '*) set_up_rootless_docker ;;
+  esac
   if podman_is_here; then here=yes; else here=no; fi
   if chosen podman "$here"; then
     set_up_podman
@@ -56,8 +61,11 @@ set_up_runtimes() {
   if chosen containerd "$here"; then
     set_up_containerd
     say "containerd: trusts $names$later"
-    containerd_needs
+    tell_of_containerd
   fi
+  case " \${runtimes:-containerd} " in
+    *' containerd '*) set_up_rancher ;;
+  esac
   # shellcheck disable=SC2086 # a list of words
   [ -z "$absent" ] || say "not in use: $(commas $absent)"
 }
@@ -79,7 +87,7 @@ on_exit() {
   trap - EXIT
   set +e
   [ -z "$unfinished" ] || rm -f "$unfinished"
-  rm -f "$state/hosts.new"
+  rm -f "$state/file.new"
   if [ "$status" -ne 0 ] && [ "$undo_on_failure" = yes ]; then
     complain 'this first set-up failed, so what it had made is taken away again'
     read_manifests

@@ -1,9 +1,9 @@
 /**
  * Makes files and folders, and remembers them, so that a later run can take away exactly those.
  *
- * The manifest has one line for each: `folder PATH`, `file PATH`, `hosts PATH` (a block in it) and
- * `empty PATH` (a file made for such a block). A line is written before its thing is made: an
- * interrupted run leaves nothing unknown.
+ * The manifest has one line for each: `folder PATH`, `file PATH`, `hosts PATH` (a block in it),
+ * `block PATH` (one that all registries share) and `empty PATH` (a file made for a block). A line is
+ * written before its thing is made: an interrupted run leaves nothing unknown.
  */
 export const manifest = `# --- What this script made, and its manifest ---
 
@@ -22,6 +22,8 @@ placed=$newline
 taken=$newline
 # A file that is being written.
 unfinished=
+# Who is to own what is made, "1000:1000"; root if empty.
+owner=
 
 say() {
   printf '%s\\n' "$*"
@@ -77,6 +79,7 @@ make_folder() {
   if [ ! -d "$1" ]; then
     want folder "$1"
     mkdir "$1"
+    [ -z "$owner" ] || chown "$owner" "$1"
   elif includes "$made_by_any" "folder $1"; then
     want folder "$1"
   fi
@@ -92,6 +95,7 @@ place() {
   placed="$placed$1$newline"
   unfinished=\${1%/*}/.private-registry-new
   printf '%s\\n' "$2" >"$unfinished"
+  [ -z "$owner" ] || chown "$owner" "$unfinished"
   mv -f "$unfinished" "$1"
   unfinished=
 }
@@ -134,14 +138,24 @@ forget() {
       ;;
     # The file was made for a block; whatever else it holds by now is not this script's.
     empty) [ -s "$2" ] || rm -f "$2" ;;
-    hosts) write_hosts_block "$2" '' ;;
+    hosts) write_block "$2" "private-registry $name" '' ;;
+    block) others_want "$1 $2" || write_block "$2" "$containerd_mark" '' ;;
   esac
+}
+
+# LINE: whether another registry's manifest has it.
+others_want() {
+  set +f
+  others=$(grep -lxF -e "$1" /var/lib/private-registry/*/manifest | grep -vxF "$state/manifest") || :
+  set -f
+  [ -n "$others" ]
 }
 
 write_manifest() {
   text=\${wanted#"$newline"}$left
   if [ -z "$text" ]; then
-    rm -f "$state/manifest"
+    rm -f "$state/manifest" "$state/restart-containerd" "$state/restart-k3s" \
+      "$state/restart-rke2"
     rmdir "$state" 2>/dev/null || :
     rmdir /var/lib/private-registry 2>/dev/null || :
   elif [ "$newline$text" != "$made" ]; then

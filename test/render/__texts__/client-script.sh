@@ -48,6 +48,8 @@ placed=$newline
 taken=$newline
 # A file that is being written.
 unfinished=
+# Who is to own what is made, "1000:1000"; root if empty.
+owner=
 
 say() {
   printf '%s\n' "$*"
@@ -103,6 +105,7 @@ make_folder() {
   if [ ! -d "$1" ]; then
     want folder "$1"
     mkdir "$1"
+    [ -z "$owner" ] || chown "$owner" "$1"
   elif includes "$made_by_any" "folder $1"; then
     want folder "$1"
   fi
@@ -118,6 +121,7 @@ place() {
   placed="$placed$1$newline"
   unfinished=${1%/*}/.private-registry-new
   printf '%s\n' "$2" >"$unfinished"
+  [ -z "$owner" ] || chown "$owner" "$unfinished"
   mv -f "$unfinished" "$1"
   unfinished=
 }
@@ -160,14 +164,23 @@ forget() {
       ;;
     # The file was made for a block; whatever else it holds by now is not this script's.
     empty) [ -s "$2" ] || rm -f "$2" ;;
-    hosts) write_hosts_block "$2" '' ;;
+    hosts) write_block "$2" "private-registry $name" '' ;;
+    block) others_want "$1 $2" || write_block "$2" "$containerd_mark" '' ;;
   esac
+}
+
+# LINE: whether another registry's manifest has it.
+others_want() {
+  set +f
+  others=$(grep -lxF -e "$1" /var/lib/private-registry/*/manifest | grep -vxF "$state/manifest") || :
+  set -f
+  [ -n "$others" ]
 }
 
 write_manifest() {
   text=${wanted#"$newline"}$left
   if [ -z "$text" ]; then
-    rm -f "$state/manifest"
+    rm -f "$state/manifest" "$state/restart-containerd" "$state/restart-k3s"       "$state/restart-rke2"
     rmdir "$state" 2>/dev/null || :
     rmdir /var/lib/private-registry 2>/dev/null || :
   elif [ "$newline$text" != "$made" ]; then
@@ -176,6 +189,125 @@ write_manifest() {
     mv -f "$unfinished" "$state/manifest"
     unfinished=
   fi
+}
+
+# --- Blocks in files of others ---
+
+# FILE LINE: the numbers of such lines.
+line_numbers() {
+  grep -nxF -e "$2" "$1" | cut -d : -f 1
+}
+
+# FILE MARK: finds the block. $before lines stand before it, and it ends before line $after; $block
+# is what it is, or empty.
+find_block() {
+  begin="# BEGIN $2"
+  end="# END $2"
+  block=
+  before=0
+  after=1
+  begins=$(line_numbers "$1" "$begin")
+  ends=$(line_numbers "$1" "$end")
+  [ -n "$begins$ends" ] || return 0
+  case $begins:$ends in
+    *[!0-9:]* | :* | *:) false ;;
+    *) [ "$begins" -lt "$ends" ] ;;
+  esac || {
+    # shellcheck disable=SC2086 # lists of numbers
+    complain "$1: expected one line \"$begin\" with one line \"$end\" below it, got such lines" \
+      "at \"$(commas $begins)\" and \"$(commas $ends)\"; delete them and what is between them," \
+      'then run this again'
+    return 1
+  }
+  block=$(head -n "$ends" "$1" | tail -n "+$begins")$newline
+  before=$((begins - 1))
+  after=$((ends + 1))
+}
+
+# FILE TEXT: the file with the text between line $before and line $after.
+with_text() {
+  head -n "$before" "$1" && printf '%s' "$2" && tail -n "+$after" "$1"
+}
+
+# FILE MARK LINES: puts a block of the lines where the one before was, or on top; without lines,
+# takes it out, and puts back the line that its line "# was: " holds, if it has one. On top, it goes
+# before older lines for the same names, and the last line may lack its end.
+write_block() {
+  [ -e "$1" ] || return 0
+  find_block "$1" "$2" || return
+  if [ -n "$3" ]; then
+    text=$begin$newline$3$end$newline
+  else
+    text=$(printf '%s' "$block" | sed -n 's/^# was: //p')
+    text=${text:+$text$newline}
+  fi
+  [ "$text" != "$block" ] || return 0
+  block_changed=yes
+  new=$state/file.new
+  with_text "$1" "$text" >"$new" &&
+    overwrite "$1" "$new" &&
+    rm "$new"
+}
+
+same_bytes() {
+  [ "$(cat "$1" && echo .)" = "$(cat "$2" && echo .)" ]
+}
+
+# FILE NEW: gives the file the new bytes, in place and in one go: it may be a bind mount, and keeps
+# its mode, owner and labels.
+overwrite() {
+  old=$state/file.old
+  cat "$1" >"$old" || return
+  if ! cat "$2" >"$1"; then
+    cat "$old" >"$1" 2>/dev/null || :
+    if same_bytes "$1" "$old"; then
+      rm "$old"
+      case $1 in
+        /etc/hosts) other_way='set hostsEntry to false for this client' ;;
+        *) other_way="leave containerd out of this client's runtimes" ;;
+      esac
+      complain "$1: cannot be written, as the line above says; make it writable, or $other_way"
+    else
+      complain "$1: was not written in full, as the line above says; all it held is in $old"
+    fi
+    return 1
+  fi
+  rm "$old"
+}
+
+# --- Services ---
+
+# NAME: restarts the service if a manager runs it; whether it did. A restart that fails is an error.
+restart_service() {
+  if [ -d /run/systemd/system ] && systemctl --quiet is-active "$1" 2>/dev/null; then
+    set -- systemctl restart "$1"
+  elif [ -x "/etc/init.d/$1" ] && rc-service "$1" status >/dev/null 2>&1; then
+    set -- rc-service "$1" restart
+  elif [ -x "/etc/init.d/$1" ] && service "$1" status >/dev/null 2>&1; then
+    set -- service "$1" restart
+  else
+    return 1
+  fi
+  run_quietly "$@" || exit 1
+}
+
+# WHAT FILE SOCKET SERVICE...: has it read the file that this script has changed, which it does when
+# it starts. That is not due if it does not run, or has been started since.
+restart_if_due() {
+  due=$state/restart-$1
+  [ -e "$due" ] || return 0
+  if [ -n "$(find "$2" -newer "$3" 2>/dev/null)" ]; then
+    hint="$1: restart it, so that it reads $2"
+    shift 3
+    while ! restart_service "$1"; do
+      shift
+      if [ $# -eq 0 ]; then
+        say "$hint"
+        return
+      fi
+    done
+  fi
+  rm "$due"
 }
 
 # --- /etc/hosts ---
@@ -198,7 +330,9 @@ set_up_hosts() {
     want empty /etc/hosts
   fi
   want hosts /etc/hosts
-  write_hosts_block /etc/hosts "$lines"
+  block_changed=
+  write_block /etc/hosts "private-registry $name" "$lines"
+  hosts_changed=$block_changed
   # shellcheck disable=SC2086 # a list of words
   say "hosts: $(commas $address_names) at $address"
 }
@@ -208,69 +342,6 @@ await_hosts() {
   if [ "$hosts_changed" = yes ] && [ "$daemon" = yes ]; then
     sleep 5
   fi
-}
-
-# FILE LINE: the numbers of such lines.
-line_numbers() {
-  grep -nxF -e "$2" "$1" | cut -d : -f 1
-}
-
-# FILE LINES: puts a block of the lines where the one before was, or on top; without lines, takes
-# it out. On top, it goes before older lines for the same names, and the last line may lack its end.
-write_hosts_block() {
-  [ -e "$1" ] || return 0
-  begin="# BEGIN private-registry $name"
-  end="# END private-registry $name"
-  block=${2:+$begin$newline$2$end$newline}
-  begins=$(line_numbers "$1" "$begin")
-  ends=$(line_numbers "$1" "$end")
-  before=0
-  after=1
-  if [ -n "$begins$ends" ]; then
-    case $begins:$ends in
-      *[!0-9:]* | :* | *:) false ;;
-      *) [ "$begins" -lt "$ends" ] ;;
-    esac || {
-      # shellcheck disable=SC2086 # lists of numbers
-      complain "$1: expected one line \"$begin\" with one line \"$end\" below it, got such lines" \
-        "at \"$(commas $begins)\" and \"$(commas $ends)\"; delete them and what is between them," \
-        'then run this again'
-      return 1
-    }
-    if [ "$(head -n "$ends" "$1" | tail -n "+$begins")$newline" = "$block" ]; then
-      return
-    fi
-    before=$((begins - 1))
-    after=$((ends + 1))
-  fi
-  hosts_changed=${2:+yes}
-  new=$state/hosts.new
-  { head -n "$before" "$1" && printf '%s' "$block" && tail -n "+$after" "$1"; } >"$new" &&
-    overwrite "$1" "$new" &&
-    rm "$new"
-}
-
-same_bytes() {
-  [ "$(cat "$1" && echo .)" = "$(cat "$2" && echo .)" ]
-}
-
-# FILE NEW: gives the file the new bytes, in place and in one go: it may be a bind mount, and keeps
-# its mode, owner and labels.
-overwrite() {
-  old=$state/hosts.old
-  cat "$1" >"$old" || return
-  if ! cat "$2" >"$1"; then
-    cat "$old" >"$1" 2>/dev/null || :
-    if same_bytes "$1" "$old"; then
-      rm "$old"
-      complain "$1: cannot be written, as the line above says;" \
-        'make it writable, or set hostsEntry to false for this client'
-    else
-      complain "$1: was not written in full, as the line above says; all it held is in $old"
-    fi
-    return 1
-  fi
-  rm "$old"
 }
 
 # --- Docker ---
@@ -285,6 +356,29 @@ set_up_docker() {
   for registry in $registries; do
     place_ca "/etc/docker/certs.d/$registry"
   done
+}
+
+# Docker that runs as an ordinary user has its folders in that user's home; which user is meant is
+# told by who has become root for this.
+set_up_rootless_docker() {
+  user=${SUDO_USER:-${DOAS_USER:-root}}
+  case $user in
+    root | -* | *[!A-Za-z0-9._-]*) return ;;
+  esac
+  uid=$(id -u "$user" 2>/dev/null) || return 0
+  home=
+  eval "home=~$user"
+  if [ -S "/run/user/$uid/docker.sock" ]; then
+    daemon=yes
+  elif ! [ -d "$home/.config/docker" ]; then
+    return
+  fi
+  owner=$uid:$(id -g "$user")
+  for registry in $registries; do
+    place_ca "$home/.config/docker/certs.d/$registry"
+  done
+  owner=
+  say "docker of $user: trusts $names"
 }
 
 # --- podman, skopeo, buildah, CRI-O ---
@@ -304,6 +398,10 @@ set_up_podman() {
 
 # --- containerd ---
 
+containerd_toml=/etc/containerd/config.toml
+# One block for all registries: they need the same.
+containerd_mark=private-registry
+
 containerd_is_here() {
   command -v containerd >/dev/null || return
   [ -z "$runtimes" ] || return 0
@@ -317,6 +415,10 @@ containerd_is_here() {
 
 set_up_containerd() {
   folder=/etc/containerd/certs.d
+  toml_state=
+  if [ "$here" = yes ]; then
+    set_config_path
+  fi
   foreign=
   for registry in $registries; do
     file=$folder/$registry/hosts.toml
@@ -333,20 +435,256 @@ ca = \"$state/ca.crt\"
   done
 }
 
-# What stands in the way, if anything does.
-containerd_needs() {
+# What was set for it, or stands in the way.
+tell_of_containerd() {
   for file in $foreign; do
     say "containerd: $file is not this script's and stays as it is; add: ca = \"$state/ca.crt\""
   done
-  # Whatever asks over the CRI, as Kubernetes does, needs to be told of the folder.
-  config=$(containerd config dump 2>/dev/null) || return 0
-  case $config in
-    *"$folder"*) ;;
-    *'config_path = ""'*)
-      say "containerd: for Kubernetes, set config_path = \"$folder\" in the section of" \
-        'the CRI registry in /etc/containerd/config.toml, and restart containerd'
+  case $toml_state in
+    ours) say "containerd: its CRI reads $folder, by config_path in $containerd_toml" ;;
+    theirs) say "containerd: its CRI reads $folder, as its own configuration says" ;;
+    off)
+      say "containerd: its CRI is switched off, as Docker's packages have it;" \
+        "$containerd_toml stays as it is"
+      ;;
+    inline)
+      mend="move what it has there to $folder"
+      if [ "$toml_version" = 2 ]; then
+        mend="$mend, or add ca_file = \"$state/ca.crt\" in"
+        mend="$mend [plugins.\"$plugin\".registry.configs.\"REGISTRY\".tls] for each REGISTRY"
+      fi
+      say "containerd: $containerd_toml has registry.mirrors or registry.configs, beside which it takes" \
+        "no config_path, and stays as it is; for Kubernetes, $mend; then restart containerd"
+      ;;
+    unreadable)
+      say "containerd: cannot read its own configuration: $words; $containerd_toml stays as it is"
+      ;;
+    unsure)
+      say "containerd: $containerd_toml stays as it is; for Kubernetes, set config_path =" \
+        "\"$folder\" in [plugins.\"$plugin\".registry] and restart containerd"
       ;;
   esac
+}
+
+# Sees to it that the CRI, over which Kubernetes pulls, reads the registries' folders. $folder is
+# where they are, and $toml_state what came of it.
+set_config_path() {
+  if includes "$made_by_any" "block $containerd_toml" && [ -e "$containerd_toml" ]; then
+    find_block "$containerd_toml" "$containerd_mark" || return
+    if [ -n "$block" ]; then
+      read_containerd || :
+      if [ "$config_path" = "$folder" ]; then
+        want_config_path
+        return
+      fi
+      # Somebody has changed it since, or around it.
+      write_block "$containerd_toml" "$containerd_mark" ''
+    fi
+  fi
+  read_containerd || {
+    toml_state=unreadable
+    return 0
+  }
+  if [ "$cri" = no ]; then
+    toml_state=off
+  elif [ -n "$config_path" ]; then
+    toml_state=theirs
+    # A list of folders.
+    case :$config_path: in
+      *":$folder:"*) ;;
+      *) folder=${config_path%%:*} ;;
+    esac
+  elif [ "$inline" = yes ]; then
+    toml_state=inline
+  else
+    insert_config_path
+  fi
+}
+
+want_config_path() {
+  toml_state=ours
+  if includes "$made_by_any" "empty $containerd_toml"; then
+    want empty "$containerd_toml"
+  fi
+  want block "$containerd_toml"
+}
+
+# [OPTION...]: what containerd itself takes its configuration to be, with all its parts and
+# defaults: the CRI's $config_path, whether there is a $cri, and $inline registries, and its $socket.
+# $plugin is whose section that is.
+read_containerd() {
+  config_path=
+  cri=no
+  inline=no
+  socket=/run/containerd/containerd.sock
+  plugin=io.containerd.cri.v1.images
+  toml_version=3
+  if ! dump=$(containerd "$@" config dump 2>/dev/null); then
+    words=$(containerd "$@" config dump 2>&1 | tail -n 1)
+    # Before 2.0, it has none to dump without a file.
+    if [ -e "$containerd_toml" ] || ! dump=$(containerd config default 2>/dev/null); then
+      return 1
+    fi
+  fi
+  off=no
+  table=
+  IFS=$newline
+  for line in $(printf '%s\n' "$dump" | bare_toml); do
+    case $line in
+      '['*.registry.mirrors.* | '['*.registry.configs.*.tls']') inline=yes ;;
+      '['*) table=$line ;;
+    esac
+    case $table$line in
+      version=2)
+        plugin=io.containerd.grpc.v1.cri
+        toml_version=2
+        ;;
+      # In such a list, the name of old or the full one.
+      disabled_plugins=*[[,]cri[],]* | \
+        disabled_plugins=*io.containerd.grpc.v1.cri[],]* | \
+        disabled_plugins=*io.containerd.cri.v1.images[],]*) off=yes ;;
+      '[grpc]address='?*) socket=${line#*=} ;;
+      '[plugins.io.containerd.grpc.v1.cri.registry]config_path='* | \
+        '[plugins.io.containerd.cri.v1.images.registry]config_path='*)
+        cri=yes
+        config_path=${line#*=}
+        ;;
+    esac
+  done
+  unset IFS
+  [ "$off" = no ] || cri=no
+}
+
+# TOML's lines without comments, space and quotes, for a look at its names.
+bare_toml() {
+  sed "s/#.*//; s/[[:space:]\"']//g"
+}
+
+# FILE: its line numbers of tables, "12:[plugins]".
+toml_tables() {
+  bare_toml <"$1" | grep -n '^\['
+}
+
+# Puts one line more into config.toml, with the head of its table where there is none; or one in
+# the place of another that is empty. It becomes containerd's only once containerd has read it.
+insert_config_path() {
+  setting="config_path = \"$folder\""
+  before=0
+  after=1
+  was=
+  if [ ! -e "$containerd_toml" ] || [ -z "$(bare_toml <"$containerd_toml" | tr -d '\n')" ]; then
+    lines="version = $toml_version
+[plugins.\"$plugin\".registry]
+  $setting"
+  else
+    tables=$(toml_tables "$containerd_toml") || :
+    first=${tables%%:*}
+    version=$(bare_toml <"$containerd_toml" | sed -n "1,${first:-\$}s/^version=//p" | head -n 1)
+    case $version in
+      '' | 0 | 1) key=plugins.cri.registry plugin=cri ;;
+      2) plugin=io.containerd.grpc.v1.cri ;;
+      *) plugin=io.containerd.cri.v1.images ;;
+    esac
+    [ "$plugin" = cri ] || key=plugins.\"$plugin\".registry
+    table=$(printf '%s\n' "$tables" | grep -F -e ":[plugins.$plugin.registry]" | head -n 1)
+    if [ -n "$table" ]; then
+      before=${table%%:*}
+      lines="  $setting"
+      next=$(bare_toml <"$containerd_toml" | tail -n "+$((before + 1))" |
+        grep -n '^\[\|^config_path=' | head -n 1)
+      case $next in
+        *:config_path=)
+          before=$((before + ${next%%:*}))
+          was=$(head -n "$before" "$containerd_toml" | tail -n 1)
+          lines="  $setting$newline# was: $was"
+          before=$((before - 1))
+          ;;
+      esac
+    elif [ -n "$first" ]; then
+      before=$((first - 1))
+      lines="[$key]$newline  $setting"
+    else
+      lines="$key.$setting"
+    fi
+    after=$((before + 1))
+    [ -z "$was" ] || after=$((after + 1))
+  fi
+  text="# BEGIN $containerd_mark
+$lines
+# END $containerd_mark
+"
+  make_folder "${containerd_toml%/*}"
+  # Beside the other, for it may name files from there.
+  unfinished=${containerd_toml%/*}/.private-registry-new
+  if ! try_config_path; then
+    rm -f "$unfinished"
+    unfinished=
+    toml_state=unsure
+    return
+  fi
+  if [ ! -e "$containerd_toml" ]; then
+    want empty "$containerd_toml"
+  fi
+  want_config_path
+  : >"$state/restart-containerd"
+  if [ -e "$containerd_toml" ]; then
+    overwrite "$containerd_toml" "$unfinished" || return
+    rm "$unfinished"
+  else
+    mv "$unfinished" "$containerd_toml"
+  fi
+  unfinished=
+}
+
+# Makes the new config.toml; whether containerd understands it as it is meant.
+try_config_path() {
+  if [ ! -e "$containerd_toml" ]; then
+    printf '%s' "$text" >"$unfinished"
+  else
+    # A line to put back later has to have an end.
+    [ "$(wc -l <"$containerd_toml")" -ge "$((after - 1))" ] || return
+    with_text "$containerd_toml" "$text" >"$unfinished"
+  fi
+  read_containerd --config "$unfinished" && [ "$config_path" = "$folder" ]
+}
+
+# Containers run on meanwhile.
+restart_containerd() {
+  restart_if_due containerd "$containerd_toml" "${socket:-}" containerd
+}
+
+# --- k3s, RKE2 ---
+
+set_up_rancher() {
+  for kind in k3s rke2; do
+    [ -d "/etc/rancher/$kind" ] || command -v "$kind" >/dev/null || continue
+    file=/etc/rancher/$kind/registries.yaml
+    lines=
+    for registry in $registries; do
+      lines="$lines
+  \"$registry\":
+    tls:
+      ca_file: $state/ca.crt"
+    done
+    if ! [ -e "$file" ] || includes "$made" "file $file"; then
+      place "$file" "configs:$lines"
+      if includes "$placed" "$file"; then
+        : >"$state/restart-$kind"
+      fi
+    elif ! grep -qF "$state/ca.crt" "$file"; then
+      say "$kind: $file is not this script's and stays as it is;" \
+        "add below its line \"configs:\", then restart $kind:$lines"
+      continue
+    fi
+    say "$kind: trusts $names"
+  done
+}
+
+# Containers run on meanwhile.
+restart_rancher() {
+  socket=/run/k3s/containerd/containerd.sock
+  restart_if_due k3s /etc/rancher/k3s/registries.yaml "$socket" k3s k3s-agent
+  restart_if_due rke2 /etc/rancher/rke2/registries.yaml "$socket" rke2-server rke2-agent
 }
 
 # --- The machine's own trust store ---
@@ -595,6 +933,8 @@ apply() {
   write_manifest
   [ -z "$left" ] || exit 1
   prove
+  restart_containerd
+  restart_rancher
   await_hosts
 }
 
@@ -613,6 +953,9 @@ set_up_runtimes() {
     daemon=$here
     say "docker: trusts $names$later"
   fi
+  case " ${runtimes:-docker} " in
+    *' docker '*) set_up_rootless_docker ;;
+  esac
   if podman_is_here; then here=yes; else here=no; fi
   if chosen podman "$here"; then
     set_up_podman
@@ -622,8 +965,11 @@ set_up_runtimes() {
   if chosen containerd "$here"; then
     set_up_containerd
     say "containerd: trusts $names$later"
-    containerd_needs
+    tell_of_containerd
   fi
+  case " ${runtimes:-containerd} " in
+    *' containerd '*) set_up_rancher ;;
+  esac
   # shellcheck disable=SC2086 # a list of words
   [ -z "$absent" ] || say "not in use: $(commas $absent)"
 }
@@ -645,7 +991,7 @@ on_exit() {
   trap - EXIT
   set +e
   [ -z "$unfinished" ] || rm -f "$unfinished"
-  rm -f "$state/hosts.new"
+  rm -f "$state/file.new"
   if [ "$status" -ne 0 ] && [ "$undo_on_failure" = yes ]; then
     complain 'this first set-up failed, so what it had made is taken away again'
     read_manifests
