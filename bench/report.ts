@@ -13,6 +13,8 @@ export interface Measurement {
   against?: "recipe" | "bare" | "other";
   /** Of the ratio, or of our number if there is none; undefined where no bar is set. */
   target?: Target;
+  /** What is known of the reason, told only if the target is missed. */
+  whyMissed?: string;
   /** What a reader should know, told whether the target is met or not. */
   remark?: string;
 }
@@ -39,11 +41,12 @@ export interface Row {
   met: boolean | null;
   /** How far from the target, in words; null if met. */
   missedBy: string | null;
+  why: string | null;
   remark: string | null;
 }
 
 export function toRow(measurement: Measurement): Row {
-  const { name, unit, ours, recipe, bare, other, against, target, remark } = measurement;
+  const { name, unit, ours, recipe, bare, other, against, target } = measurement;
   const reference = against === "other" ? other?.samples : against && measurement[against];
   const ratio = reference === undefined ? null : median(ours) / median(reference);
   const value = ratio ?? median(ours);
@@ -61,7 +64,8 @@ export function toRow(measurement: Measurement): Row {
     target: target === undefined ? null : formatTarget(target),
     met,
     missedBy: target === undefined || met === true ? null : formatMiss(value, target),
-    remark: remark ?? null,
+    why: met === false ? (measurement.whyMissed ?? null) : null,
+    remark: measurement.remark ?? null,
   };
 }
 
@@ -106,8 +110,12 @@ export function formatTable(rows: readonly Row[]): string {
       .join("  ")
       .trimEnd(),
   );
-  const notes = rows.flatMap(({ name, missedBy, remark }) => {
-    const words = [missedBy === null ? [] : [`missed by ${missedBy}`], remark ?? []].flat();
+  const notes = rows.flatMap(({ name, missedBy, why, remark }) => {
+    const words = [
+      missedBy === null ? [] : `missed by ${missedBy}`,
+      why ?? [],
+      remark ?? [],
+    ].flat();
     return words.length === 0 ? [] : [`${name}: ${words.join("; ")}`];
   });
   return [...text, "", ...notes, ""].join("\n");

@@ -1,5 +1,4 @@
 /** This project, deployed by the real Pulumi engine. */
-import { randomBytes } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { nginxPort } from "../../components/render/layout";
@@ -12,19 +11,19 @@ export interface Ours extends System {
   publishedPort: number;
   deployment: Deployment;
   /** What is deployed now; {@link change} changes it. */
-  settings: Settings & { users: Record<string, { password: string }> };
+  settings: Settings & { users: Record<string, { access: "push"; password?: string }> };
 }
 
 /** Deploys the project; the caller removes `deployment`, also if the first `up` fails. */
 export async function startOurs({ folder }: Surroundings, deployment: Deployment): Promise<Ours> {
-  const user: User = ["bench", randomBytes(12).toString("hex")];
   const publishedPort = await freePort();
-  const settings = {
+  const settings: Ours["settings"] = {
     domains: ["localhost", "127.0.0.1"],
     httpsPort: publishedPort,
     bindAddress: "127.0.0.1",
     keepData: false,
-    users: { [user[0]]: { password: user[1] } },
+    // With generated passwords, as in the stack that a checkout comes with.
+    users: { bench: { access: "push" }, guest: { access: "push" }, "guest-0": { access: "push" } },
   };
   await deployment.up(settings);
   const caPem = deployment.output("caCertificate");
@@ -36,7 +35,7 @@ export async function startOurs({ folder }: Surroundings, deployment: Deployment
     publishedPort,
     caPem,
     caFile,
-    user,
+    user: ["bench", deployment.passwords["bench"] ?? ""],
     deployment,
     settings,
     containers: async () => {

@@ -1,0 +1,44 @@
+import { expect, test } from "vitest";
+import { parseSTime } from "../../bench/work/handshakes";
+import { parseApacheBench } from "../../bench/work/requests";
+import { takeTurns } from "../../bench/work/rounds";
+
+const report = `
+Complete requests:      9217
+Failed requests:        0
+Requests per second:    3072.21 [#/sec] (mean)
+Percentage of the requests served within a certain time (ms)
+  50%      4
+  99%     34
+ 100%     60 (longest request)
+`;
+
+test("ApacheBench's report is read, and no failed or refused request is taken for a fast one", () => {
+  expect(parseApacheBench(report)).toEqual({ perSecond: 3072.21, p99Milliseconds: 34 });
+  for (const bad of [
+    report.replace(/(Failed requests: +)0/, "$13"),
+    `${report}Non-2xx responses:      9217\n`,
+    "apr_socket_recv: Connection refused (111)",
+  ]) {
+    expect(() => parseApacheBench(bad)).toThrow("expected only successes");
+  }
+});
+
+test("handshakes are counted by the clock, not by the client's processor time", () => {
+  const told = "900 connections in 0.55s; 1636.36 connections/user sec, bytes read 0\n";
+  expect(
+    parseSTime(`${told}900 connections in 3 real seconds, 0 bytes read per connection\n`),
+  ).toBe(300);
+  expect(() => parseSTime("connect:errno=111")).toThrow("expected openssl's count");
+});
+
+test("systems take turns, and stop when they are told to", async () => {
+  const order: string[] = [];
+  const turn = (name: string) => () => Promise.resolve(order.push(name));
+  const stopping = new AbortController();
+  const turns = { a: turn("a"), b: turn("b") };
+  expect(await takeTurns(2, stopping.signal, turns)).toEqual({ a: [1, 3], b: [2, 4] });
+  expect(order).toEqual(["a", "b", "a", "b"]);
+  stopping.abort();
+  await expect(takeTurns(2, stopping.signal, turns)).rejects.toThrow();
+});
