@@ -3,6 +3,7 @@ import { bench } from "./commands/bench";
 import { demo } from "./commands/demo";
 import { doctor } from "./commands/doctor";
 import { down } from "./commands/down";
+import { forget } from "./commands/forget";
 import { pulumi } from "./commands/pulumi";
 import { test } from "./commands/test";
 import { up } from "./commands/up";
@@ -42,6 +43,11 @@ program
   .command("doctor")
   .description("say what this machine has and lacks")
   .action(() => finish(doctor()));
+program
+  .command("forget")
+  .description("take a client that is gone for good out of the state")
+  .argument("<client>", "its name among the settings")
+  .action((client: string) => finish(forget(client)));
 program
   .command("test")
   .description("run all checks and tests")

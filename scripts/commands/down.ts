@@ -2,7 +2,8 @@ import { readContext, type Context } from "../context";
 import { ownFolder } from "../paths";
 import type { PulumiCli } from "../pulumi/cli";
 import { takeUpKilledRun } from "../pulumi/killed-run";
-import { askPulumi, runPulumi } from "../pulumi/run";
+import { runPulumiWithClients } from "../pulumi/clients";
+import { askPulumi } from "../pulumi/run";
 import { stackExists } from "../pulumi/stack";
 import { setUp } from "../setup/set-up";
 import { isHelp, withDefaults } from "./pulumi-arguments";
@@ -19,7 +20,14 @@ export async function down(args: readonly string[]): Promise<number> {
   if (!isHelp(args) && !isOurs && !(await isKnown(context, cli))) return nothingToDo(context);
   if (!isHelp(args)) await takeUpKilledRun(context, cli);
   const named = stack.from === "default" ? ["--stack", stack.name] : [];
-  return runPulumi(context, cli, ["destroy", ...named, ...withDefaults(args)]);
+  // A client that does not answer keeps what it depends on, and nothing else.
+  const others = args.some((argument) => argument.startsWith("--continue-on-error"))
+    ? []
+    : ["--continue-on-error"];
+  return runPulumiWithClients(context, cli, [
+    "destroy",
+    ...[...named, ...others, ...withDefaults(args)],
+  ]);
 }
 
 function nothingToDo({ progress, stack }: Context): number {

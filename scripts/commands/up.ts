@@ -4,7 +4,8 @@ import { EngineApi } from "../engine/api";
 import { requirePort } from "../engine/port";
 import { ownFolder } from "../paths";
 import { takeUpKilledRun } from "../pulumi/killed-run";
-import { ensureStack, runPulumi, askPulumi } from "../pulumi/run";
+import { runPulumiWithClients } from "../pulumi/clients";
+import { ensureStack, askPulumi } from "../pulumi/run";
 import { hasContainers } from "../pulumi/stack";
 import { setUp } from "../setup/set-up";
 import { nextSteps, outputsSchema } from "./next-steps";
@@ -19,7 +20,7 @@ export async function up(args: readonly string[]): Promise<number> {
     await ensureStack(context, cli);
     await takeUpKilledRun(context, cli);
   }
-  const code = await runPulumi(context, cli, ["up", ...withDefaults(args)]);
+  const code = await runPulumiWithClients(context, cli, ["up", ...withDefaults(args)]);
   if (code !== 0 || isHelp(args) || args.includes("--preview-only")) return code;
 
   const stack = context.stack.from === "argument" ? ["--stack", context.stack.name] : [];

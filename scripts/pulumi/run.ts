@@ -10,12 +10,14 @@ import { stackExists } from "./stack";
 /**
  * Runs the CLI with this run's own input and output.
  *
+ * @param env Added to the CLI's environment.
  * @returns Its exit code.
  */
 export async function runPulumi(
   context: Context,
   cli: PulumiCli,
   args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
 ): Promise<number> {
   // Ctrl-C reaches the CLI too, which then ends in good order; this run waits for it.
   const ignore = () => undefined;
@@ -23,7 +25,7 @@ export async function runPulumi(
   try {
     const running = execa(cli.program, args, {
       cwd: checkout,
-      env: pulumiEnvironment(context, cli),
+      env: { ...pulumiEnvironment(context, cli), ...env },
       extendEnv: false,
       stdio: "inherit",
       reject: false,

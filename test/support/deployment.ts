@@ -109,6 +109,11 @@ export class Deployment {
     return `private-registry-${this.stackName}-registry`;
   }
 
+  /** What another program needs to work on the stack, which names and decrypts it. */
+  get environment(): Record<string, string> {
+    return { ...this.stack.workspace.envVars, PULUMI_STACK: this.stackName };
+  }
+
   /** The named volume of the images, if there is one. */
   get dataVolume(): string {
     return `${this.installation}-data`;
