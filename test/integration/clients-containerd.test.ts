@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { execa } from "execa";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type ClientScriptValues, renderClientScript } from "../../components/render/client-script";
@@ -5,7 +6,7 @@ import { type BareRegistry, registryUser, startBareRegistry } from "../support/b
 import { criPull } from "../support/cri";
 import { listing, type Machine, startMachine } from "../support/machine";
 
-const network = "private-registry-test-containerd";
+const network = `private-registry-test-${randomBytes(4).toString("hex")}`;
 const toml = "/etc/containerd/config.toml";
 let registry: BareRegistry;
 
@@ -288,11 +289,26 @@ ca_file = "/var/lib/private-registry/private-registry-test/ca.crt"\n`,
   });
 });
 
+/** What a service manager does to a service, as far as the script sees. */
+const restart = "touch /run/k3s/containerd/containerd.sock; echo restarted >>/var/log/restarts";
+
 // Neither is in a package; what their containerd then does is containerd's.
 describe.each([
-  ["k3s", "k3s-agent"],
-  ["rke2", "rke2-server"],
-])("a machine with %s", (kind, service) => {
+  {
+    kind: "k3s",
+    manager: "/etc/init.d/k3s-agent",
+    text: `[ "$1" != restart ] || { ${restart}; }`,
+  },
+  {
+    kind: "rke2",
+    manager: "/usr/local/bin/systemctl",
+    text: `case $* in
+      '--quiet is-active rke2-server') ;;
+      'restart rke2-server') ${restart} ;;
+      *) exit 1 ;;
+    esac`,
+  },
+])("a machine with $kind, which $manager restarts", ({ kind, manager, text }) => {
   const yaml = `/etc/rancher/${kind}/registries.yaml`;
   let machine: Machine;
   let before: string;
@@ -306,12 +322,9 @@ describe.each([
     await machine.exec(
       `mkdir -p /etc/rancher/${kind} /run/k3s/containerd
       touch /run/k3s/containerd/containerd.sock
-      cat >/etc/init.d/${service}; chmod 755 /etc/init.d/${service}; sleep 0.02`,
-      {
-        stdin: `#!/bin/sh
-[ "$1" != restart ] || { touch /run/k3s/containerd/containerd.sock; echo $0 >>/var/log/restarts; }
-`,
-      },
+      [ ${kind} = k3s ] || mkdir -p /run/systemd/system
+      cat >${manager}; chmod 755 ${manager}; sleep 0.02`,
+      { stdin: `#!/bin/sh\n${text}\n` },
     );
     before = await listing(machine);
   });
@@ -330,17 +343,17 @@ describe.each([
       ca_file: ${ca}
 `);
     expect(await apply({ hosts: ["hub.test"] })).toBe(said);
-    expect(await restarts()).toBe(`/etc/init.d/${service}\n`);
+    expect(await restarts()).toBe("restarted\n");
   });
 
   it("is restarted after a change, unless nothing can", async () => {
-    await machine.exec(`mv /etc/init.d/${service} /init`);
+    await machine.exec(`mv ${manager} /manager`);
     const hint = `${kind}: restart it, so that it reads ${yaml}\n`;
     expect(await apply()).toContain(hint);
     expect(await apply()).toContain(hint);
-    await machine.exec(`mv /init /etc/init.d/${service}`);
+    await machine.exec(`mv /manager ${manager}`);
     expect(await apply()).not.toContain(hint);
-    expect(await restarts()).toBe(`/etc/init.d/${service}\n`.repeat(2));
+    expect(await restarts()).toBe("restarted\nrestarted\n");
   });
 
   it("is byte for byte as before once the registry is removed", async () => {

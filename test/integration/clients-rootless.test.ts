@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { asRoot } from "../../components/render/client/as-root";
@@ -5,7 +6,7 @@ import { type ClientScriptValues, renderClientScript } from "../../components/re
 import { type BareRegistry, registryUser, startBareRegistry } from "../support/bare-registry";
 import { listing, type Machine, startMachine } from "../support/machine";
 
-const network = "private-registry-test-rootless";
+const network = `private-registry-test-${randomBytes(4).toString("hex")}`;
 let registry: BareRegistry;
 
 beforeAll(async () => {

@@ -591,7 +591,7 @@ insert_config_path() {
       before=${table%%:*}
       lines="  $setting"
       next=$(bare_toml <"$containerd_toml" | tail -n "+$((before + 1))" |
-        grep -n '^\[\|^config_path=' | head -n 1)
+        grep -n -e '^\[' -e '^config_path=' | head -n 1)
       case $next in
         *:config_path=)
           before=$((before + ${next%%:*}))
