@@ -36,6 +36,11 @@ export async function show(progress: Progress): Promise<number> {
 
 async function perform(stage: Stage): Promise<void> {
   const name = `private-registry-demo-${randomBytes(4).toString("hex")}`;
+  // Pulumi, and what builds the image, leave files when they are ended half-way.
+  const folder = await mkdtemp(join(tmpdir(), "private-registry-demo-"));
+  stage.removeLater(() => rm(folder, { recursive: true, force: true }));
+  process.env["TMPDIR"] = folder;
+
   if (!(await hasMachineImage("docker"))) {
     await stage.step(
       {
@@ -45,11 +50,6 @@ async function perform(stage: Stage): Promise<void> {
       () => machineImage("docker"),
     );
   }
-
-  // Pulumi leaves pipes when it is ended half-way.
-  const folder = await mkdtemp(join(tmpdir(), "private-registry-demo-"));
-  stage.removeLater(() => rm(folder, { recursive: true, force: true }));
-  process.env["TMPDIR"] = folder;
 
   // Named before it is made: a command that is ended half-way may have made it.
   stage.removeLater(() => docker("network", "rm", name));
