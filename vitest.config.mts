@@ -18,8 +18,9 @@ export default defineConfig({
           include: ["test/integration/**/*.test.ts"],
           testTimeout: 300_000,
           hookTimeout: 600_000,
-          // Deployments share one engine and two cores: one file after the other.
-          fileParallelism: false,
+          // Much of it waits: for containers that drain, for machines that start.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
     ],
