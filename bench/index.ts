@@ -16,14 +16,14 @@ import { change, startOurs, timedUp, type Ours } from "./systems/ours";
 import { startRecipe, type Recipe } from "./systems/recipe";
 import { startStatic } from "./systems/static";
 import type { Surroundings, System } from "./systems/system";
-import { changeOurs, changeRecipe, kinds } from "./work/changes";
-import { handshakes } from "./work/handshakes";
-import { makeLayer, type Layer } from "./work/layer";
-import { pullLayer, type Pull } from "./work/pull";
-import { pushLayer, pushManifest, pushSmallLayers, temporaryFiles } from "./work/push";
-import { headManifest, type RequestLoad } from "./work/requests";
-import { takeTurns } from "./work/rounds";
-import { memoryMiB } from "./work/usage";
+import { changeOurs, changeRecipe, kinds } from "./loads/changes";
+import { handshakes } from "./loads/handshakes";
+import { makeLayer, type Layer } from "./loads/layer";
+import { pullLayer, type Pull } from "./loads/pull";
+import { pushLayer, pushManifest, pushSmallLayers, temporaryFiles } from "./loads/push";
+import { headManifest, type RequestLoad } from "./loads/requests";
+import { takeTurns } from "./loads/rounds";
+import { memoryMiB } from "./loads/usage";
 
 const repository = "bench/app";
 

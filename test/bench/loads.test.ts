@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { parseSTime } from "../../bench/work/handshakes";
-import { parseApacheBench } from "../../bench/work/requests";
-import { takeTurns } from "../../bench/work/rounds";
+import { parseSTime } from "../../bench/loads/handshakes";
+import { parseApacheBench } from "../../bench/loads/requests";
+import { takeTurns } from "../../bench/loads/rounds";
 
 const report = `
 Complete requests:      9217
