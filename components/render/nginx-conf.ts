@@ -129,9 +129,7 @@ ${authorization(conf)}
         # Every location that reaches the registry carries its own auth_request: one that is
         # reached by a rewrite is checked by its own only.
         location /v2/ {
-            auth_request /_auth;
-            auth_request_set $auth_status $upstream_status;
-            auth_request_set $refusal $upstream_http_x_refusal;
+            ${checkedAccess}
             proxy_pass http://registry;
         }
 
@@ -145,9 +143,7 @@ ${authorization(conf)}
             if ($from_disk = 0) {
                 rewrite ^ /_registry last;
             }
-            auth_request /_auth;
-            auth_request_set $auth_status $upstream_status;
-            auth_request_set $refusal $upstream_http_x_refusal;
+            ${checkedAccess}
             types {
             }
             default_type application/octet-stream;
@@ -164,9 +160,7 @@ ${authorization(conf)}
 
         location = /_registry {
             internal;
-            auth_request /_auth;
-            auth_request_set $auth_status $upstream_status;
-            auth_request_set $refusal $upstream_http_x_refusal;
+            ${checkedAccess}
             proxy_pass http://registry$request_uri;
         }
 ${conf.anonymousPull ? tokenLocations : ""}
@@ -273,6 +267,11 @@ ${conf.anonymousPull ? tokenBackend : ""}
 `;
 }
 
+/** Asks for permission, and keeps the reason of a refusal for the answer. */
+const checkedAccess = `auth_request /_auth;
+            auth_request_set $auth_status $upstream_status;
+            auth_request_set $refusal $upstream_http_x_refusal;`;
+
 /** The variables `$access` (which location of the server "auth" decides) and `$credentials`. */
 function authorization(conf: NginxConf): string {
   if (!conf.anonymousPull) {
@@ -319,9 +318,7 @@ const tokenLocations = `
             if ($http_authorization = "") {
                 return 401;
             }
-            auth_request /_auth;
-            auth_request_set $auth_status $upstream_status;
-            auth_request_set $refusal $upstream_http_x_refusal;
+            ${checkedAccess}
             proxy_pass http://registry;
         }
 
@@ -329,9 +326,7 @@ const tokenLocations = `
             if ($request_method != GET) {
                 return 405; # what makes clients that try OAuth's POST first fall back
             }
-            auth_request /_auth;
-            auth_request_set $auth_status $upstream_status;
-            auth_request_set $refusal $upstream_http_x_refusal;
+            ${checkedAccess}
             proxy_set_header Authorization $http_authorization;
             proxy_pass http://auth/token;
         }
