@@ -10,7 +10,7 @@ const dayMs = 24 * 60 * 60 * 1000;
  */
 export function advice(args: PrivateRegistryArgs, now: Date): string[] {
   const { bindAddress = "0.0.0.0", clients = {}, domains, users = { admin: {} } } = args;
-  const hasClients = Object.keys(clients).length > 0;
+  const hasClients = Object.values(clients).some(({ local }) => local !== true);
   const found: string[] = [];
   if (hasClients && isLoopback(bindAddress)) {
     found.push(

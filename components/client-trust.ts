@@ -1,7 +1,8 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { knownHostKey } from "./known-hosts";
 import { asRoot } from "./render/client/as-root";
-import { renderClientScript, reportOf } from "./render/client-script";
+import { hostKeyOf, renderClientScript, reportOf } from "./render/client-script";
 
 /** Container runtimes that a client can be set up for. */
 export const runtimes = ["docker", "containerd", "podman"] as const;
@@ -29,14 +30,22 @@ export interface SshArgs {
   /**
    * The machine's public host key in authorized_keys form; `ssh-keyscan <host>` prints it.
    *
-   * @default - whatever key the machine shows is accepted, with a warning
+   * @default - the one that known_hosts has for the machine, yours or the system's; without one,
+   * whatever key the machine shows is accepted, with a warning
    * @example "ssh-ed25519 AAAAC3Nza…"
    */
   hostKey?: pulumi.Input<string>;
 }
 
-/** One client machine. */
-export interface ClientArgs extends SshArgs {
+/** One client machine: one to reach over SSH, or the one that runs Pulumi. */
+export interface ClientArgs extends Partial<SshArgs> {
+  /**
+   * Whether the client is the machine that runs Pulumi. Then there is nothing to reach, and of
+   * {@link SshArgs} it takes `password` only, for sudo.
+   *
+   * @default false - `host` is required
+   */
+  local?: boolean;
   /**
    * A bastion to go through.
    *
@@ -67,6 +76,15 @@ export interface ClientArgs extends SshArgs {
    * @default true if `registryAddress` is set
    */
   hostsEntry?: boolean;
+  /**
+   * The user of the registry that the machine is left logged in as, which a pull from there proves.
+   * Docker and podman are logged in for the user of the SSH connection (root if Docker is not theirs
+   * to use), containerd and k3s for the whole machine.
+   *
+   * @default - the machine is not logged in
+   * @example "ci"
+   */
+  login?: string;
 }
 
 /** The registry that a machine is to trust. */
@@ -97,7 +115,20 @@ export interface TrustArgs {
 }
 
 /** A client machine, and the registry that it is to trust. */
-export interface ClientTrustArgs extends ClientArgs, TrustArgs {}
+export interface ClientTrustArgs extends Omit<ClientArgs, "login">, TrustArgs {
+  /**
+   * As in {@link ClientArgs}, with the password.
+   *
+   * @default - the machine is not logged in
+   */
+  login?: LoginArgs;
+}
+
+/** A user of the registry. */
+export interface LoginArgs {
+  user: string;
+  password: pulumi.Input<string>;
+}
 
 /**
  * One machine that trusts the registry: its container runtimes have the CA, its `/etc/hosts` knows
@@ -121,32 +152,21 @@ export class ClientTrust extends pulumi.ComponentResource {
   /** What was found on the machine, what was set up there, and how it was proved. */
   public readonly report: pulumi.Output<string>;
 
+  /** @throws RunError if neither `host` nor `local` says which machine it is */
   constructor(name: string, args: ClientTrustArgs, opts?: pulumi.ComponentResourceOptions) {
+    const { host, local = false } = args;
+    if (host === undefined && !local) {
+      throw new pulumi.RunError(`ClientTrust ${name}: expected host or local, got neither`);
+    }
     super("private-registry:index:ClientTrust", name, {}, opts);
-    warnOfUnpinnedHostKeys(name, args, this);
 
-    const { host, port = 22, user = "root", sudo = user !== "root", installation } = args;
-    const script = renderedScript(args, args);
-    const trust = new command.remote.Command(
-      `${name}-trust`,
-      {
-        connection: { ...connection(args), ...(args.proxy && { proxy: connection(args.proxy) }) },
-        // Plain words, which any login shell understands; the script says what needs a shell.
-        create: "sh -s -- apply",
-        delete: "sh -s -- remove",
-        stdin: sudo ? scriptAsRoot(script, args.password) : script,
-        // Another machine or mark is another set-up: the old one is taken away.
-        triggers: [host, port, installation],
-        // What the script prints is in the output already.
-        logging: command.types.enums.remote.Logging.Stderr,
-        // sshd refuses most variables.
-        addPreviousOutputInEnv: false,
-      },
-      // The old address may be the same machine's.
-      { parent: this, deleteBeforeReplace: true, dependsOn: opts?.dependsOn },
-    );
-    // The connection makes all outputs secret; the report holds nothing of it.
-    this.report = pulumi.unsecret(trust.stdout.apply((stdout) => reportOf(installation, stdout)));
+    const child = { parent: this, dependsOn: opts?.dependsOn };
+    const stdout =
+      host === undefined || local
+        ? setUpHere(name, args, child)
+        : setUpOverSsh(name, { ...args, host }, child);
+    // A connection or password makes all outputs secret; the report holds nothing of them.
+    this.report = pulumi.unsecret(stdout.apply((text) => reportOf(args.installation, text)));
     this.registerOutputs({ report: this.report });
   }
 }
@@ -159,25 +179,96 @@ export function trustScript(args: TrustArgs): pulumi.Output<string> {
   return renderedScript(args, {});
 }
 
-function renderedScript(
-  { installation, hosts, httpsPort, caPem, registryAddress }: TrustArgs,
-  {
-    runtimes,
-    systemTrust,
-    hostsEntry = true,
-  }: Pick<ClientArgs, "runtimes" | "systemTrust" | "hostsEntry">,
+function setUpHere(
+  name: string,
+  args: ClientTrustArgs,
+  opts: pulumi.CustomResourceOptions,
 ): pulumi.Output<string> {
-  return pulumi.all([caPem, registryAddress]).apply(([caPem, registryAddress]) =>
-    renderClientScript({
-      name: installation,
-      hosts,
-      httpsPort,
-      caPem,
-      registryAddress: hostsEntry ? registryAddress : undefined,
-      runtimes,
-      systemTrust,
-    }),
+  const script = renderedScript(args, { client: `${name}, where Pulumi runs` });
+  const { sudo = true, password } = args;
+  return new command.local.Command(
+    `${name}-trust`,
+    { ...scriptCommand(script, sudo, password), triggers: [args.installation] },
+    opts,
+  ).stdout;
+}
+
+function setUpOverSsh(
+  name: string,
+  args: ClientTrustArgs & SshArgs,
+  opts: pulumi.CustomResourceOptions,
+): pulumi.Output<string> {
+  const { host, port = 22, user = "root", sudo = user !== "root", password, proxy } = args;
+  const hostKey = pinnedHostKey(args);
+  const script = renderedScript(args, {
+    client: pulumi.interpolate`${name} at ${host}:${port}`,
+    tellHostKey: hostKey.apply((key) => key === undefined),
+  });
+  const proxyHostKey = proxy && pinnedHostKey(proxy);
+  const { stdout } = new command.remote.Command(
+    `${name}-trust`,
+    {
+      ...scriptCommand(script, sudo, password),
+      connection: {
+        ...connection(args, hostKey),
+        ...(proxy && proxyHostKey && { proxy: connection(proxy, proxyHostKey) }),
+      },
+      // Another machine or mark is another set-up. The old one is taken away afterwards, which the
+      // script leaves alone on a machine that is the same after all.
+      triggers: [host, port, args.installation],
+    },
+    opts,
   );
+  const told = pulumi.runtime.isDryRun() ? "" : stdout;
+  warnIfNotPinned(`${name}: no hostKey`, { host, port, hostKey, told }, opts.parent);
+  if (proxy && proxyHostKey) {
+    const bastion = { ...proxy, hostKey: proxyHostKey, told: "" };
+    warnIfNotPinned(`${name}: no proxy.hostKey`, bastion, opts.parent);
+  }
+  return stdout;
+}
+
+/** What local and remote commands have in common. */
+function scriptCommand(
+  script: pulumi.Output<string>,
+  sudo: boolean,
+  password: pulumi.Input<string> | undefined,
+) {
+  return {
+    // Plain words, which any login shell understands; the script says what needs a shell.
+    create: "sh -s -- apply",
+    delete: "sh -s -- remove",
+    stdin: sudo ? scriptAsRoot(script, password) : script,
+    // What the script prints is in the output already.
+    logging: "stderr",
+    // sshd refuses most variables.
+    addPreviousOutputInEnv: false,
+  } as const;
+}
+
+/** Secret with a password in it. */
+function renderedScript(
+  args: TrustArgs & Pick<ClientTrustArgs, "runtimes" | "systemTrust" | "hostsEntry" | "login">,
+  run: { client?: pulumi.Input<string>; tellHostKey?: pulumi.Input<boolean> },
+): pulumi.Output<string> {
+  const { installation, hosts, httpsPort, hostsEntry = true, runtimes, systemTrust } = args;
+  const { caPem, registryAddress } = args;
+  const login = args.login && { ...args.login, password: pulumi.secret(args.login.password) };
+  return pulumi
+    .all([caPem, registryAddress, login, run])
+    .apply(([caPem, registryAddress, login, run]) =>
+      renderClientScript({
+        name: installation,
+        hosts,
+        httpsPort,
+        caPem,
+        registryAddress: hostsEntry ? registryAddress : undefined,
+        runtimes,
+        systemTrust,
+        login,
+        ...run,
+      }),
+    );
 }
 
 /** Secret with a password in it. */
@@ -190,12 +281,23 @@ function scriptAsRoot(
     .apply(([script, password]) => asRoot(script, password));
 }
 
-function connection({ host, port = 22, user = "root", ...args }: SshArgs) {
+/** The host key that is set, or else known. */
+function pinnedHostKey({ host, port = 22, hostKey }: SshArgs): pulumi.Output<string | undefined> {
+  return pulumi
+    .all([host, hostKey])
+    .apply(([host, hostKey]) => hostKey ?? knownHostKey(host, port));
+}
+
+function connection(
+  { host, port = 22, user = "root", ...args }: SshArgs,
+  hostKey: pulumi.Output<string | undefined>,
+) {
   return {
     host,
     port,
     user,
-    ...(args.hostKey !== undefined && { hostKey: args.hostKey }),
+    // None is left out when Pulumi hands the connection on.
+    hostKey: hostKey as pulumi.Output<string>,
     ...(args.privateKey !== undefined && { privateKey: pulumi.secret(args.privateKey) }),
     ...(args.privateKeyPassword !== undefined && {
       privateKeyPassword: pulumi.secret(args.privateKeyPassword),
@@ -207,23 +309,29 @@ function connection({ host, port = 22, user = "root", ...args }: SshArgs) {
   };
 }
 
-function warnOfUnpinnedHostKeys(name: string, args: ClientArgs, resource: pulumi.Resource): void {
-  const machines = [
-    { ssh: args, key: "hostKey" },
-    ...(args.proxy ? [{ ssh: args.proxy, key: "proxy.hostKey" }] : []),
-  ];
-  for (const { ssh, key } of machines) {
-    if (ssh.hostKey === undefined) {
-      pulumi
-        .output(ssh.host)
-        .apply((host) =>
-          pulumi.log.warn(
-            `${name}: no ${key} is set, so whatever machine answers at ${host} is taken for the ` +
-              `client; compare and pin what this prints: ` +
-              `ssh-keyscan -t ed25519 -p ${ssh.port ?? 22} ${host} | cut -d ' ' -f 2-`,
-            resource,
-          ),
-        );
-    }
-  }
+/** @param machine With what its set-up has `told`, its host key among that; nothing before it. */
+function warnIfNotPinned(
+  what: string,
+  machine: {
+    host: pulumi.Input<string>;
+    port?: number;
+    hostKey: pulumi.Output<string | undefined>;
+    told: pulumi.Input<string>;
+  },
+  resource: pulumi.Resource | undefined,
+): void {
+  const { port = 22 } = machine;
+  pulumi.all([machine.host, machine.hostKey, machine.told]).apply(([host, hostKey, told]) => {
+    if (hostKey !== undefined) return;
+    const shown = hostKeyOf(told);
+    void pulumi.log.warn(
+      `${what} is set, and known_hosts has none, so whatever machine answers at ${host} is ` +
+        "taken for the client. " +
+        (shown === undefined
+          ? "Compare and pin what this prints: " +
+            `ssh-keyscan -t ed25519 -p ${port} ${host} | cut -d ' ' -f 2-`
+          : `It has the key "${shown}": compare that with what its console shows, and pin it`),
+      resource,
+    );
+  });
 }

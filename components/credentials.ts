@@ -66,6 +66,11 @@ export class Credentials extends pulumi.ComponentResource {
     this.htpasswd = pulumi.secret(pulumi.all(hashes).apply(renderHtpasswd));
     this.registerOutputs({ passwords: this.passwords, htpasswd: this.htpasswd });
   }
+
+  /** Secret. */
+  passwordOf(user: string): pulumi.Output<string> {
+    return this.passwords.apply((passwords) => passwords[user] ?? "");
+  }
 }
 
 /** bcrypt at cost 10, as the generated passwords' hashes have, with a given salt of 16 bytes. */

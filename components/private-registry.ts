@@ -191,10 +191,11 @@ export class PrivateRegistry extends pulumi.ComponentResource {
       registryAddress: args.registryAddress,
     };
     const clients: Record<string, pulumi.Output<string>> = {};
-    for (const [client, clientArgs] of Object.entries(args.clients ?? {})) {
+    for (const [client, { login: user, ...machine }] of Object.entries(args.clients ?? {})) {
+      const login = user !== undefined && { user, password: credentials.passwordOf(user) };
       clients[client] = new ClientTrust(
         `${name}-${client}`,
-        { ...clientArgs, ...trust },
+        { ...machine, ...trust, ...(login && { login }) },
         { ...child, dependsOn: server },
       ).report;
     }

@@ -24,6 +24,7 @@ import {
 } from "./render/layout";
 import { nobodyHtpasswd } from "./render/htpasswd";
 import { renderNginxConf } from "./render/nginx-conf";
+import { proofImage } from "./render/proof-image";
 import { renderRegistryConfig } from "./render/registry-config";
 
 /** References by tag or digest. */
@@ -192,6 +193,7 @@ export class RegistryServer extends pulumi.ComponentResource {
           "nobody.htpasswd": nobodyHtpasswd,
           ...emptyFiles("users", Object.keys(args.users)),
           ...emptyFiles("pushers", pushers(args.users)),
+          ...proofImage,
         },
         check: 'nginx -t -q -c "$PWD/nginx.conf"',
         image: nginxImage.imageId,

@@ -70,6 +70,17 @@ describe("valid settings", () => {
     ["a name without dots with a port", { domains: ["registry"], httpsPort: 5443 }],
     ["a name without dots behind another", { domains: [...domains, "registry"] }],
     ["a short CA for a shorter certificate", { certificate: { caValidityDays: 366 } }],
+    ["the machine that runs Pulumi", { clients: { here: { local: true, password: "x" } } }],
+    [
+      "one address behind two bastions",
+      {
+        clients: {
+          a: { host: "10.0.0.1", proxy: { host: "a.test" } },
+          b: { host: "10.0.0.1", proxy: { host: "b.test" } },
+        },
+      },
+    ],
+    ["a login of a user", { users: { ci: {} }, clients: { web1: { host: "h", login: "ci" } } }],
     ["no hosts entry without an address", { clients: { web1: { host: "h", hostsEntry: false } } }],
   ] as [string, Record<string, unknown>][])("may have %s", (_, settings) => {
     expect(problemsOf(settings)).toEqual([]);
@@ -385,7 +396,8 @@ describe("a problem is told with what was expected, what was got and its mend", 
     ],
     [
       { clients: { "web1.lan": {} } },
-      'clients["web1.lan"].host: expected a host name or IP address, got nothing; ' +
+      'clients["web1.lan"].host: expected a host name or IP address, or local for the machine that ' +
+        "runs Pulumi, got nothing; " +
         `${set} --path 'private-registry:clients["web1.lan"].host' 10.0.0.5`,
     ],
     [
@@ -461,9 +473,33 @@ describe("a problem is told with what was expected, what was got and its mend", 
     [
       web1({ hostsEntry: "maybe", runtime: [] }),
       `clients.web1.hostsEntry: expected true or false, got "maybe"; ${inWeb1("hostsEntry", " true")}`,
-      `clients.web1.runtime: expected one of ${sshKeys}, proxy, sudo, runtimes, systemTrust, ` +
-        "hostsEntry, got an unknown key (did you mean runtimes?); remove it with: " +
+      `clients.web1.runtime: expected one of ${sshKeys}, local, proxy, sudo, runtimes, systemTrust, ` +
+        "hostsEntry, login, got an unknown key (did you mean runtimes?); remove it with: " +
         "pulumi config rm --path private-registry:clients.web1.runtime",
+    ],
+    [
+      { clients: { here: { local: true, host: "h", port: 22, user: "ops" } } },
+      ...["host", "port", "user"].map(
+        (key) =>
+          `clients.here.${key}: expected nothing, because the client is local and not reached over ` +
+          `SSH, got a value; remove it with: pulumi config rm --path ` +
+          `private-registry:clients.here.${key}`,
+      ),
+    ],
+    [
+      { clients: { web1: { host: "h" }, web2: { host: "h", port: 22, user: "ops" } } },
+      "clients.web2: expected a machine that is no other client's (it is web1's), got h:22; remove " +
+        "it with: pulumi config rm --path private-registry:clients.web2",
+    ],
+    [
+      web1({ login: "nobody" }),
+      'clients.web1.login: expected one of the users (admin), got "nobody"; ' +
+        inWeb1("login", " admin"),
+    ],
+    [
+      { users: { alice: {}, ci: {} }, ...web1({ login: "admin" }) },
+      'clients.web1.login: expected one of the users (alice, ci), got "admin"; ' +
+        inWeb1("login", " alice"),
     ],
     [
       web1({ hostsEntry: true }),

@@ -2,7 +2,9 @@ import { isIP } from "node:net";
 import { block } from "./client/block";
 import { containerd } from "./client/containerd";
 import { docker } from "./client/docker";
+import { hostKey } from "./client/host-key";
 import { hostsFile } from "./client/hosts";
+import { login as loginPart } from "./client/login";
 import { main } from "./client/main";
 import { manifest } from "./client/manifest";
 import { podman } from "./client/podman";
@@ -49,6 +51,30 @@ export interface ClientScriptValues {
    * @default false
    */
   systemTrust?: boolean | undefined;
+  /**
+   * Whom the machine is left logged in as. The script is as secret as the password then.
+   *
+   * @default - nobody
+   */
+  login?: Login | undefined;
+  /**
+   * What the set-up is signed with. A removal that is signed otherwise leaves it alone.
+   *
+   * @default - not signed: whoever removes it may
+   */
+  client?: string | undefined;
+  /**
+   * Whether the machine tells its host key, for {@link hostKeyOf}.
+   *
+   * @default false
+   */
+  tellHostKey?: boolean | undefined;
+}
+
+/** A user of the registry. */
+export interface Login {
+  user: string;
+  password: string;
 }
 
 /**
@@ -63,7 +89,7 @@ export interface ClientScriptValues {
  * @throws if `name`, a host or the address has characters that such a thing cannot have
  */
 export function renderClientScript(values: ClientScriptValues): string {
-  const { name, hosts, registryAddress = "0.0.0.0" } = values;
+  const { name, hosts, registryAddress = "0.0.0.0", login } = values;
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) {
     throw new Error(
       `name: expected letters, digits, ".", "_" and "-", got ${JSON.stringify(name)}`,
@@ -74,6 +100,11 @@ export function renderClientScript(values: ClientScriptValues): string {
     if (!/^[A-Za-z0-9._:-]+$/.test(host)) {
       throw new Error(`expected a DNS name or an IP address, got ${JSON.stringify(host)}`);
     }
+  }
+  if (login && !/^[A-Za-z0-9][A-Za-z0-9._@-]*$/.test(login.user)) {
+    throw new Error(
+      `login.user: expected a user of the registry, got ${JSON.stringify(login.user)}`,
+    );
   }
   return [
     header(values),
@@ -88,6 +119,8 @@ export function renderClientScript(values: ClientScriptValues): string {
     rancher,
     systemStore,
     proof,
+    loginPart,
+    hostKey,
     main,
     // Braces, so that a script cut short on its way does nothing; and no command can read on in
     // the script, which may be standard input.
@@ -112,19 +145,26 @@ function heading(name: string): string {
   return `--- private-registry ${name} ---`;
 }
 
-function header({ name, hosts }: ClientScriptValues): string {
+/** The host key that the machine told, in authorized_keys form, if it told one. */
+export function hostKeyOf(stdout: string): string | undefined {
+  return /^host key: (\S+ \S+)$/m.exec(stdout)?.[1];
+}
+
+function header({ name, hosts, login }: ClientScriptValues): string {
   return `#!/bin/sh
 # Makes this machine trust the container registry ${hosts[0] ?? name}, or forget it again:
 #
 #   sudo sh trust.sh           set it up, or bring it up to date
+#   sudo sh trust.sh check     tell what has changed since, and change nothing
 #   sudo sh trust.sh remove    take all of it away
 #
-# Made by Pulumi for the registry "${name}". It holds no secret.
+# Made by Pulumi for the registry "${name}". ${login ? "It holds a password." : "It holds no secret."}
 `;
 }
 
 function settings(values: ClientScriptValues): string {
   const { name, hosts, httpsPort, caPem, registryAddress, runtimes, systemTrust } = values;
+  const { user = "", password = "" } = values.login ?? {};
   return `set -euf
 umask 022
 LC_ALL=C
@@ -147,6 +187,16 @@ runtimes=${quote((runtimes ?? []).join(" "))}
 # Whether the machine's own trust store is given the CA as well: yes or no.
 system_trust=${systemTrust ? "yes" : "no"}
 ca_pem=${quote(caPem?.trim() ?? "")}
+# Made anew, or programs would be handed what the session's environment has by such a name; or told
+# of credentials elsewhere.
+unset login_password login_basic DOCKER_CONFIG REGISTRY_AUTH_FILE
+# The user of the registry that this machine is left logged in as; nobody if empty.
+login_user=${quote(user)}
+login_password=${quote(password)}
+login_basic=${values.login ? Buffer.from(`${user}:${password}`).toString("base64") : ""}
+# Whose set-up this is, and whether to tell this machine's host key: yes or no.
+client=${quote(values.client ?? "")}
+tell_host_key=${values.tellHostKey ? "yes" : "no"}
 `;
 }
 

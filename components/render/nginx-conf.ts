@@ -1,4 +1,5 @@
 import { dataFolder, filesFolder, idleSeconds, nginxFolder, nginxPort } from "./layout";
+import { proofRepository } from "./proof-image";
 
 export interface NginxConf {
   /** The Unix socket of the registry container that serves. */
@@ -10,8 +11,8 @@ export interface NginxConf {
 /**
  * nginx.conf: the whole of what clients can reach. It lies beside `tls.crt`, `tls.key`,
  * `users.htpasswd` and `nobody.htpasswd`, whose relative names nginx resolves against its own folder,
- * and beside the folders `users` and `pushers`, which have an empty file for each user and each who
- * may write.
+ * beside the folders `users` and `pushers`, which have an empty file for each user and each who may
+ * write, and beside the files of `proofImage`.
  *
  * A password is checked with bcrypt once and then remembered in memory for ten minutes. The key
  * holds the real path behind `current`, so what was remembered under one users file is never
@@ -162,6 +163,15 @@ ${authorization(conf)}
             internal;
             ${checkedAccess}
             proxy_pass http://registry$request_uri;
+        }
+
+        # A tiny image that lies beside this file: clients pull it to prove that they can.
+        location ^~ /v2/${proofRepository}/ {
+            root ${filesFolder}/current;
+            ${checkedAccess}
+            types {
+            }
+            default_type application/vnd.oci.image.manifest.v1+json; # of blobs nobody asks it
         }
 ${conf.anonymousPull ? tokenLocations : ""}
         location = /_auth {

@@ -133,9 +133,11 @@ const images = object(
   },
 );
 
+const aHost = "a host name or IP address";
+
 const ssh = {
   host: textInput({
-    expected: "a host name or IP address",
+    expected: aHost,
     example: "10.0.0.5",
     check: names.sshHost,
   }),
@@ -169,9 +171,14 @@ const proxy = object(ssh, {
   whole: keyAndPassphrase,
 });
 
+/** What is of use only where there is an SSH connection. */
+const sshOnly = [...Object.keys(ssh).filter((key) => key !== "password"), "proxy"];
+
 const client = object(
   {
     ...ssh,
+    host: ssh.host.optional(),
+    local: flag(true).optional(),
     proxy: proxy.optional(),
     sudo: flag(true).optional(),
     runtimes: list(choice(runtimes), {
@@ -180,22 +187,29 @@ const client = object(
     }).optional(),
     systemTrust: flag(true).optional(),
     hostsEntry: flag(true).optional(),
+    login: text({ expected: "a user of the registry", example: "admin" }).optional(),
   },
   {
     expected: "a map with host and other settings of one client",
     example: { at: ["host"], value: "10.0.0.5" },
-    whole: (value) => [...keyAndPassphrase(value), ...repeated(value.runtimes, ["runtimes"])],
+    whole: (value) => [
+      ...whichMachine(value),
+      ...keyAndPassphrase(value),
+      ...repeated(value.runtimes, ["runtimes"]),
+    ],
   },
 );
 
 const clients = map(client, {
   expected: "a map of clients by name",
   example: { at: ["web1", "host"], value: "10.0.0.5" },
-  whole: (value) =>
-    badNames(value, names.clientName, {
+  whole: (value) => [
+    ...badNames(value, names.clientName, {
       expected:
         "a client's name of 1 to 63 letters, digits and . _ -, with a letter or digit in front",
     }),
+    ...sameMachine(value),
+  ],
 });
 
 /** A rule for every argument: one that is missing here, or too many, does not compile. */
@@ -243,6 +257,7 @@ export const registryRules = object(shape, {
     ...twoCertificates(args),
     ...uncoveredDomains(args),
     ...hostsWithoutAddress(args),
+    ...unknownLogins(args),
   ],
 }) satisfies z.ZodType<PrivateRegistryArgs>;
 
@@ -282,6 +297,60 @@ function lifetimes(certificate: Readonly<Record<string, unknown>>): Finding[] {
     });
   }
   return findings;
+}
+
+function whichMachine(client: Readonly<Record<string, unknown>>): Finding[] {
+  if (client.local !== true) {
+    const expected = `${aHost}, or local for the machine that runs Pulumi`;
+    return client.host === undefined ? [{ path: ["host"], expected, got: "nothing" }] : [];
+  }
+  return sshOnly
+    .filter((key) => client[key] !== undefined)
+    .map((key) => ({
+      path: [key],
+      expected: "nothing, because the client is local and not reached over SSH",
+      got: "a value",
+      mend: "remove" as const,
+    }));
+}
+
+/** Two clients on one machine would undo each other's settings. */
+function sameMachine(clients: Readonly<Record<string, unknown>>): Finding[] {
+  const first = new Map<string, string>();
+  return Object.entries(clients).flatMap(([name, client]) => {
+    const machine = machineOf(client);
+    const other = machine && first.get(machine);
+    if (machine && !other) first.set(machine, name);
+    const expected = `a machine that is no other client's (it is ${other ?? ""}'s)`;
+    return other ? [{ path: [name], expected, got: machine, mend: "remove" as const }] : [];
+  });
+}
+
+/** Undefined if that is not known yet. */
+function machineOf(client: unknown): string | undefined {
+  if (!isMap(client)) return undefined;
+  const { host, port = 22, local, proxy } = client;
+  if (local === true) return "the machine that runs Pulumi";
+  if (typeof host !== "string" || typeof port !== "number") return undefined;
+  // A private address may mean another machine behind another bastion.
+  const bastion = isMap(proxy) && typeof proxy.host === "string" ? ` through ${proxy.host}` : "";
+  return `${host}:${port}${bastion}`;
+}
+
+function unknownLogins({ clients, users }: Readonly<Record<string, unknown>>): Finding[] {
+  const known = Object.keys(isMap(users) ? users : { admin: {} });
+  return Object.entries(isMap(clients) ? clients : {}).flatMap(([name, client]) => {
+    const login = isMap(client) ? client.login : undefined;
+    if (typeof login !== "string" || known.includes(login)) return [];
+    return [
+      {
+        path: ["clients", name, "login"],
+        expected: `one of the users (${known.join(", ") || "there is none"})`,
+        got: JSON.stringify(login),
+        ...(known[0] !== undefined && { instead: known[0] }),
+      },
+    ];
+  });
 }
 
 function keyAndPassphrase(connection: Readonly<Record<string, unknown>>): Finding[] {

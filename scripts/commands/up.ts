@@ -8,6 +8,7 @@ import { runPulumiWithClients } from "../pulumi/clients";
 import { ensureStack, askPulumi } from "../pulumi/run";
 import { hasContainers } from "../pulumi/stack";
 import { setUp } from "../setup/set-up";
+import { findChangedClients } from "./repair";
 import { nextSteps, outputsSchema } from "./next-steps";
 import { isHelp, withDefaults } from "./pulumi-arguments";
 
@@ -19,6 +20,7 @@ export async function up(args: readonly string[]): Promise<number> {
   if (!isHelp(args)) {
     await ensureStack(context, cli);
     await takeUpKilledRun(context, cli);
+    await findChangedClients(context, cli);
   }
   const code = await runPulumiWithClients(context, cli, ["up", ...withDefaults(args)]);
   if (code !== 0 || isHelp(args) || args.includes("--preview-only")) return code;

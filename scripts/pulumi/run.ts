@@ -42,17 +42,22 @@ export async function runPulumi(
   }
 }
 
-/** Runs the CLI and gives what it wrote. Throws a Problem with its own words when it fails. */
+/**
+ * Runs the CLI and gives what it wrote. Throws a Problem with its own words when it fails.
+ *
+ * @param input What it reads; nothing if undefined.
+ */
 export async function askPulumi(
   context: Context,
   cli: PulumiCli,
   args: readonly string[],
+  { input = "" }: { input?: string } = {},
 ): Promise<string> {
   const result = await execa(cli.program, [...args, "--non-interactive"], {
     cwd: checkout,
     env: pulumiEnvironment(context, cli),
     extendEnv: false,
-    stdin: "ignore",
+    input,
     reject: false,
   });
   if (!result.failed) return result.stdout;

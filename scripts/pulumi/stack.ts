@@ -86,10 +86,16 @@ export function stackExists(ownFolder: string, project: string, stack: string): 
 
 /** Whether a stack in the local backend of this checkout has containers. */
 export function hasContainers(ownFolder: string, project: string, stack: string): boolean {
-  const file = stateFile(ownFolder, project, stack);
-  return (
-    existsSync(file) && readFileSync(file, "utf8").includes("docker:index/container:Container")
-  );
+  return stateNames("docker:index/container:Container", stateFile(ownFolder, project, stack));
+}
+
+/** Whether a stack in the local backend of this checkout has clients. */
+export function hasClients(ownFolder: string, project: string, stack: string): boolean {
+  return stateNames("private-registry:index:ClientTrust", stateFile(ownFolder, project, stack));
+}
+
+function stateNames(type: string, file: string): boolean {
+  return existsSync(file) && readFileSync(file, "utf8").includes(type);
 }
 
 /** Where the local backend of this checkout keeps a stack's state. */

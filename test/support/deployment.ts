@@ -168,6 +168,11 @@ export class Deployment {
     return (this.outputs.passwords?.value ?? {}) as Record<string, string>;
   }
 
+  /** The output `clients`: what was set up on each. */
+  get clients(): Record<string, string> {
+    return (this.outputs.clients?.value ?? {}) as Record<string, string>;
+  }
+
   /** The state as it is stored, with the secrets encrypted. */
   async state(): Promise<string> {
     return readFile(

@@ -15,6 +15,7 @@ export interface Registered {
 /** What the providers add to the inputs that the components give them. */
 function outputs({ type, name }: Registered): Record<string, unknown> {
   switch (type) {
+    case "command:local:Command":
     case "command:remote:Command":
       return { stdout: `report of ${name}` };
     case "docker:index/remoteImage:RemoteImage":

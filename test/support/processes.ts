@@ -23,14 +23,12 @@ export function watchProcesses(): { stop(): Promise<string> } {
 }
 
 async function look(seen: Set<string>, own: ReadonlySet<string>): Promise<void> {
-  for (const id of await readdir("/proc")) {
-    if (/^\d+$/.test(id) && !own.has(id)) {
-      for (const file of ["cmdline", "environ"]) {
-        // A process may be gone by now.
-        const text = await readFile(`/proc/${id}/${file}`, "utf8").catch(() => "");
-        // Pulumi hands the configuration to its own program so; only the same user can read it.
-        seen.add(text.replace(/(^|\0)PULUMI_CONFIG=[^\0]*/, ""));
-      }
-    }
+  const ids = (await readdir("/proc")).filter((id) => /^\d+$/.test(id) && !own.has(id));
+  const files = ids.flatMap((id) => [`/proc/${id}/cmdline`, `/proc/${id}/environ`]);
+  // A process may be gone by now.
+  const texts = await Promise.all(files.map((file) => readFile(file, "utf8").catch(() => "")));
+  for (const text of texts) {
+    // Pulumi hands the configuration to its own program so; only the same user can read it.
+    seen.add(text.replace(/(^|\0)PULUMI_CONFIG=[^\0]*/, ""));
   }
 }

@@ -2,7 +2,7 @@ import { quote } from "../shell";
 
 /**
  * A script for an ordinary user's shell that runs `script` as root with sudo, its arguments with
- * it. Where sudo refuses, it says so in sudo's own words, with the mend.
+ * it. Where sudo refuses, it says so in sudo's own words, with the mend. Root needs no sudo.
  *
  * @param password What sudo is told when it asks for the user's password. It goes from the shell's
  *   memory to sudo's standard input; the script itself must be kept as secret as it is.
@@ -16,7 +16,9 @@ ${password === undefined ? "" : withPassword(password)}refuse() {
   printf 'private-registry: %s cannot become root %s: %s; %s\\n' "$user" "$1" "$words" "$2" >&2
   exit 1
 }
-if words=$(sudo -n sh -c : 2>&1); then
+if [ "$(id -u)" -eq 0 ]; then
+  printf '%s' "$script" | sh -s -- "$@"
+elif words=$(sudo -n sh -c : 2>&1); then
   printf '%s' "$script" | sudo -n sh -s -- "$@"
 ${password === undefined ? refusal : passwordTries}fi
 `;

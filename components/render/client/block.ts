@@ -49,7 +49,9 @@ write_block() {
     text=$(printf '%s' "$block" | sed -n 's/^# was: //p')
     text=\${text:+$text$newline}
   fi
-  [ "$text" != "$block" ] || return 0
+  if [ "$text" = "$block" ] || noted "$1"; then
+    return
+  fi
   block_changed=yes
   new=$state/file.new
   with_text "$1" "$text" >"$new" &&

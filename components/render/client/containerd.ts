@@ -17,41 +17,51 @@ containerd_is_here() {
 }
 
 set_up_containerd() {
-  folder=/etc/containerd/certs.d
+  hosts_folder=/etc/containerd/certs.d
   toml_state=
   if [ "$here" = yes ]; then
     set_config_path
   fi
   foreign=
+  ca_line=\${ca_pem:+"ca = \\"$state/ca.crt\\""}
   for registry in $registries; do
-    file=$folder/$registry/hosts.toml
-    if [ -e "$file" ] && ! includes "$made" "file $file"; then
+    file=$hosts_folder/$registry/hosts.toml
+    # Another installation's is one of the same registry under an older name.
+    if [ -e "$file" ] && ! includes "$made_by_any" "file $file"; then
       foreign="$foreign $file"
       continue
     fi
-    place "$file" "server = \\"https://$registry\\"
-ca = \\"$state/ca.crt\\"
+    text="server = \\"https://$registry\\"
+$ca_line
 
 [host.\\"https://$registry\\"]
   capabilities = [\\"pull\\", \\"resolve\\", \\"push\\"]
-  ca = \\"$state/ca.crt\\""
+  $ca_line"
+    [ -z "$login_basic" ] || text="$text
+
+[host.\\"https://$registry\\".header]
+  authorization = \\"Basic $login_basic\\""
+    place "$file" "$text" "\${login_basic:+077}"
   done
 }
 
 # What was set for it, or stands in the way.
 tell_of_containerd() {
   for file in $foreign; do
-    say "containerd: $file is not this script's and stays as it is; add: ca = \\"$state/ca.crt\\""
+    say "containerd: $file is not this script's and stays as it is; add: $ca_line"
   done
+  if [ -n "$login_basic" ]; then
+    say "containerd: logs in as $login_user for whoever pulls with it"
+  fi
   case $toml_state in
-    ours) say "containerd: its CRI reads $folder, by config_path in $containerd_toml" ;;
-    theirs) say "containerd: its CRI reads $folder, as its own configuration says" ;;
+    ours) say "containerd: its CRI reads $hosts_folder, by config_path in $containerd_toml" ;;
+    theirs) say "containerd: its CRI reads $hosts_folder, as its own configuration says" ;;
     off)
       say "containerd: its CRI is switched off, as Docker's packages have it;" \\
         "$containerd_toml stays as it is"
       ;;
     inline)
-      mend="move what it has there to $folder"
+      mend="move what it has there to $hosts_folder"
       if [ "$toml_version" = 2 ]; then
         mend="$mend, or add ca_file = \\"$state/ca.crt\\" in"
         mend="$mend [plugins.\\"$plugin\\".registry.configs.\\"REGISTRY\\".tls] for each REGISTRY"
@@ -64,19 +74,19 @@ tell_of_containerd() {
       ;;
     unsure)
       say "containerd: $containerd_toml stays as it is; for Kubernetes, set config_path =" \\
-        "\\"$folder\\" in [plugins.\\"$plugin\\".registry] and restart containerd"
+        "\\"$hosts_folder\\" in [plugins.\\"$plugin\\".registry] and restart containerd"
       ;;
   esac
 }
 
-# Sees to it that the CRI, over which Kubernetes pulls, reads the registries' folders. $folder is
-# where they are, and $toml_state what came of it.
+# Sees to it that the CRI, over which Kubernetes pulls, reads the registries' folders. $hosts_folder
+# is where they are, and $toml_state what came of it.
 set_config_path() {
   if includes "$made_by_any" "block $containerd_toml" && [ -e "$containerd_toml" ]; then
     find_block "$containerd_toml" "$containerd_mark" || return
     if [ -n "$block" ]; then
       read_containerd || :
-      if [ "$config_path" = "$folder" ]; then
+      if [ "$config_path" = "$hosts_folder" ]; then
         want_config_path
         return
       fi
@@ -94,8 +104,8 @@ set_config_path() {
     toml_state=theirs
     # A list of folders.
     case :$config_path: in
-      *":$folder:"*) ;;
-      *) folder=\${config_path%%:*} ;;
+      *":$hosts_folder:"*) ;;
+      *) hosts_folder=\${config_path%%:*} ;;
     esac
   elif [ "$inline" = yes ]; then
     toml_state=inline
@@ -113,13 +123,13 @@ want_config_path() {
 }
 
 # [OPTION...]: what containerd itself takes its configuration to be, with all its parts and
-# defaults: the CRI's $config_path, whether there is a $cri, and $inline registries, and its $socket.
-# $plugin is whose section that is.
+# defaults: the CRI's $config_path, whether there is a $cri, and $inline registries, and its
+# $containerd_socket. $plugin is whose section that is.
 read_containerd() {
   config_path=
   cri=no
   inline=no
-  socket=/run/containerd/containerd.sock
+  containerd_socket=/run/containerd/containerd.sock
   plugin=io.containerd.cri.v1.images
   toml_version=3
   if ! dump=$(containerd "$@" config dump 2>/dev/null); then
@@ -146,7 +156,7 @@ read_containerd() {
       disabled_plugins=*[[,]cri[],]* | \\
         disabled_plugins=*io.containerd.grpc.v1.cri[],]* | \\
         disabled_plugins=*io.containerd.cri.v1.images[],]*) off=yes ;;
-      '[grpc]address='?*) socket=\${line#*=} ;;
+      '[grpc]address='?*) containerd_socket=\${line#*=} ;;
       '[plugins.io.containerd.grpc.v1.cri.registry]config_path='* | \\
         '[plugins.io.containerd.cri.v1.images.registry]config_path='*)
         cri=yes
@@ -171,7 +181,7 @@ toml_tables() {
 # Puts one line more into config.toml, with the head of its table where there is none; or one in
 # the place of another that is empty. It becomes containerd's only once containerd has read it.
 insert_config_path() {
-  setting="config_path = \\"$folder\\""
+  setting="config_path = \\"$hosts_folder\\""
   before=0
   after=1
   was=
@@ -212,10 +222,15 @@ insert_config_path() {
     after=$((before + 1))
     [ -z "$was" ] || after=$((after + 1))
   fi
+  if noted "$containerd_toml"; then
+    want_config_path
+    return
+  fi
   text="# BEGIN $containerd_mark
 $lines
 # END $containerd_mark
 "
+  want_folder "\${containerd_toml%/*}"
   make_folder "\${containerd_toml%/*}"
   # Beside the other, for it may name files from there.
   unfinished=\${containerd_toml%/*}/.private-registry-new
@@ -248,11 +263,11 @@ try_config_path() {
     [ "$(wc -l <"$containerd_toml")" -ge "$((after - 1))" ] || return
     with_text "$containerd_toml" "$text" >"$unfinished"
   fi
-  read_containerd --config "$unfinished" && [ "$config_path" = "$folder" ]
+  read_containerd --config "$unfinished" && [ "$config_path" = "$hosts_folder" ]
 }
 
 # Containers run on meanwhile.
 restart_containerd() {
-  restart_if_due containerd "$containerd_toml" "\${socket:-}" containerd
+  restart_if_due containerd "$containerd_toml" "\${containerd_socket:-}" containerd
 }
 `;

@@ -13,16 +13,10 @@ set_up_docker() {
   done
 }
 
-# Docker that runs as an ordinary user has its folders in that user's home; which user is meant is
-# told by who has become root for this.
+# Docker that runs as an ordinary user has its folders in that user's home.
 set_up_rootless_docker() {
-  user=\${SUDO_USER:-\${DOAS_USER:-root}}
-  case $user in
-    root | -* | *[!A-Za-z0-9._-]*) return ;;
-  esac
-  uid=$(id -u "$user" 2>/dev/null) || return 0
-  home=
-  eval "home=~$user"
+  [ "$user" != root ] || return 0
+  home=$(home_of "$user")
   if [ -S "/run/user/$uid/docker.sock" ]; then
     daemon=yes
   elif ! [ -d "$home/.config/docker" ]; then
@@ -33,6 +27,7 @@ set_up_rootless_docker() {
     place_ca "$home/.config/docker/certs.d/$registry"
   done
   owner=
-  say "docker of $user: trusts $names"
+  later=
+  say_trusts "docker of $user"
 }
 `;

@@ -1,4 +1,4 @@
-/** The two commands. */
+/** The commands. */
 export const main = `# --- The commands ---
 
 # RUNTIME HERE: whether to set it up. One that is asked for by name may be installed later.
@@ -16,14 +16,41 @@ chosen() {
   fi
 }
 
+say_trusts() {
+  [ -z "$ca_pem" ] || say "$1: trusts $names$later"
+}
+
+# RUNTIME: whether it is there and set up.
+in_use() {
+  case "$used " in
+    *" $1 "*) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
 apply() {
   # A first run that fails leaves nothing behind: nobody would know that it has to be removed.
   [ -f "$state/manifest" ] || undo_on_failure=yes
   mkdir -p "$state"
+  bring_up_to_date
+}
+
+check() {
+  bring_up_to_date
+  IFS=$newline
+  for line in $found; do
+    say "changed: $line"
+  done
+  unset IFS
+}
+
+bring_up_to_date() {
+  sign
   [ -z "$ca_pem" ] || place "$state/ca.crt" "$ca_pem"
   set_up_runtimes
   set_up_system_store
   set_up_hosts
+  want_logins
   forget_unwanted
   refresh_system_store
   write_manifest
@@ -32,35 +59,53 @@ apply() {
   restart_containerd
   restart_rancher
   await_hosts
+  log_in
+  prove_pulls
+}
+
+# Says whose set-up this is.
+sign() {
+  if [ -z "$client" ] || [ "$(signer)" = "$client" ] || noted "$state/client"; then
+    return
+  fi
+  printf '%s\\n' "$client" >"$state/client"
+}
+
+signer() {
+  cat "$state/client" 2>/dev/null || :
 }
 
 set_up_runtimes() {
   absent=
+  used=
   daemon=no
   # shellcheck disable=SC2086 # lists of words
   names=$(commas $registries)
   if [ -z "$ca_pem" ]; then
     say 'runtimes: no CA to give them; this machine is expected to know the issuer already'
-    return
+    [ -n "$login_user" ] || return 0
   fi
   if docker_is_here; then here=yes; else here=no; fi
   if chosen docker "$here"; then
+    [ "$here" = no ] || used="$used docker"
     set_up_docker
     daemon=$here
-    say "docker: trusts $names$later"
+    say_trusts docker
   fi
   case " \${runtimes:-docker} " in
     *' docker '*) set_up_rootless_docker ;;
   esac
   if podman_is_here; then here=yes; else here=no; fi
   if chosen podman "$here"; then
+    [ "$here" = no ] || used="$used podman"
     set_up_podman
-    say "podman: trusts $names$later"
+    say_trusts podman
   fi
   if containerd_is_here; then here=yes; else here=no; fi
   if chosen containerd "$here"; then
+    [ "$here" = no ] || used="$used containerd"
     set_up_containerd
-    say "containerd: trusts $names$later"
+    say_trusts containerd
     tell_of_containerd
   fi
   case " \${runtimes:-containerd} " in
@@ -73,6 +118,12 @@ set_up_runtimes() {
 remove() {
   if [ "$made" = "$newline" ]; then
     say 'nothing to remove'
+    return
+  fi
+  # The same machine under another name or address, by which it has been set up since.
+  other=$(signer)
+  if [ -n "$client" ] && [ -n "$other" ] && [ "$other" != "$client" ]; then
+    say "left as it is: it was set up as $other since"
     return
   fi
   forget_unwanted
@@ -103,8 +154,8 @@ on_exit() {
 main() {
   command=\${1:-apply}
   case $command in
-    apply | remove) ;;
-    *) fail "expected the argument apply or remove, got \\"$command\\"" ;;
+    apply | check | remove) ;;
+    *) fail "expected the argument apply, check or remove, got \\"$command\\"" ;;
   esac
   [ "$(id -u)" -eq 0 ] || fail "$(id -un) cannot change /etc: run this as root, such as with sudo"
   for folder in /etc /var/lib; do
@@ -116,9 +167,13 @@ main() {
   trap 'exit 130' INT
   trap 'exit 143' TERM
   read_manifests
+  find_user
+  find_untouched
+  show_host_key
   say "$heading"
   case $command in
     apply) apply ;;
+    check) check ;;
     remove) remove ;;
   esac
 }

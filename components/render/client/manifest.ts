@@ -2,8 +2,11 @@
  * Makes files and folders, and remembers them, so that a later run can take away exactly those.
  *
  * The manifest has one line for each: `folder PATH`, `file PATH`, `hosts PATH` (a block in it),
- * `block PATH` (one that all registries share) and `empty PATH` (a file made for a block). A line is
- * written before its thing is made: an interrupted run leaves nothing unknown.
+ * `block PATH` (one that all registries share), `empty PATH` (a file made for a block), and
+ * `credentials` and `login` (see login.ts). A line is written before its thing is made: an
+ * interrupted run leaves nothing unknown.
+ *
+ * A check goes the same way through the script, and only notes what it would change.
  */
 export const manifest = `# --- What this script made, and its manifest ---
 
@@ -22,6 +25,8 @@ placed=$newline
 taken=$newline
 # A file that is being written.
 unfinished=
+# What a check has found, one line for each.
+found=
 # Who is to own what is made, "1000:1000"; root if empty.
 owner=
 
@@ -47,6 +52,12 @@ commas() {
   printf '%s' "$list"
 }
 
+# WHAT: in a check, notes what is about to be changed, which the caller then leaves as it is.
+noted() {
+  [ "$command" = check ] || return
+  includes "$newline$found" "$1" || found="$found$1$newline"
+}
+
 # LINES LINE: whether the one is among the others.
 includes() {
   case $1 in
@@ -68,33 +79,41 @@ read_manifests() {
 want() {
   includes "$wanted" "$1 $2" && return
   wanted="$wanted$1 $2$newline"
-  includes "$made" "$1 $2" || say "$1 $2" >>"$state/manifest"
+  if ! includes "$made" "$1 $2" && [ "$command" = apply ]; then
+    say "$1 $2" >>"$state/manifest"
+  fi
 }
 
-# PATH: a folder, with those above it. One that another registry's script made is shared: whichever
-# is removed last takes it away.
-make_folder() {
+# PATH: a folder that is about to be made, with those above it. One that another registry's script
+# made is shared: whichever is removed last takes it away.
+want_folder() {
   [ -n "$1" ] || return 0
-  make_folder "\${1%/*}"
-  if [ ! -d "$1" ]; then
-    want folder "$1"
-    mkdir "$1"
-    [ -z "$owner" ] || chown "$owner" "$1"
-  elif includes "$made_by_any" "folder $1"; then
+  want_folder "\${1%/*}"
+  if [ ! -d "$1" ] || includes "$made_by_any" "folder $1"; then
     want folder "$1"
   fi
 }
 
-# PATH TEXT: a file of this script's own. It is there in full or not at all.
-place() {
+make_folder() {
+  [ ! -d "$1" ] || return 0
   make_folder "\${1%/*}"
+  mkdir "$1"
+  [ -z "$owner" ] || chown "$owner" "$1"
+}
+
+# PATH TEXT [UMASK]: a file of this script's own. It is there in full or not at all.
+place() {
+  want_folder "\${1%/*}"
   want file "$1"
   if [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; then
     return
   fi
+  ! noted "$1" || return 0
+  make_folder "\${1%/*}"
   placed="$placed$1$newline"
   unfinished=\${1%/*}/.private-registry-new
-  printf '%s\\n' "$2" >"$unfinished"
+  rm -f "$unfinished"
+  (umask "\${3:-022}" && printf '%s\\n' "$2" >"$unfinished")
   [ -z "$owner" ] || chown "$owner" "$unfinished"
   mv -f "$unfinished" "$1"
   unfinished=
@@ -102,6 +121,7 @@ place() {
 
 # FOLDER: the CA in a folder whose every *.crt is trusted. A ca.crt of somebody else stays as it is.
 place_ca() {
+  [ -n "$ca_pem" ] || return 0
   if { [ -e "$1/ca.crt" ] || [ -L "$1/ca.crt" ]; } && ! includes "$made" "file $1/ca.crt"; then
     place "$1/$name.crt" "$ca_pem"
   else
@@ -125,8 +145,12 @@ forget_unwanted() {
 }
 
 forget() {
+  ! noted "$1 $2" || return 0
+  # shellcheck disable=SC2086 # two lines are of words
   case $1 in
     file)
+      # One for the same registry that another installation has taken over.
+      ! others_want "$1 $2" || return 0
       if [ -e "$2" ] || [ -L "$2" ]; then
         taken="$taken$2$newline"
         rm -f "$2"
@@ -140,6 +164,8 @@ forget() {
     empty) [ -s "$2" ] || rm -f "$2" ;;
     hosts) write_block "$2" "private-registry $name" '' ;;
     block) others_want "$1 $2" || write_block "$2" "$containerd_mark" '' ;;
+    credentials) restore_credentials $2 ;;
+    login) log_out $2 ;;
   esac
 }
 
@@ -152,11 +178,12 @@ others_want() {
 }
 
 write_manifest() {
+  [ "$command" != check ] || return 0
   text=\${wanted#"$newline"}$left
   if [ -z "$text" ]; then
-    rm -f "$state/manifest" "$state/restart-containerd" "$state/restart-k3s" \
+    rm -f "$state/manifest" "$state/client" "$state/restart-containerd" "$state/restart-k3s" \
       "$state/restart-rke2"
-    rmdir "$state" 2>/dev/null || :
+    rmdir "$state/logins" "$state" 2>/dev/null || :
     rmdir /var/lib/private-registry 2>/dev/null || :
   elif [ "$newline$text" != "$made" ]; then
     unfinished=$state/manifest.new

@@ -11,21 +11,28 @@ set_up_rancher() {
     lines=
     for registry in $registries; do
       lines="$lines
-  \\"$registry\\":
+  \\"$registry\\":"
+      [ -z "$ca_pem" ] || lines="$lines
     tls:
       ca_file: $state/ca.crt"
+      [ -z "$login_basic" ] || lines="$lines
+    auth:
+      auth: $login_basic"
     done
     if ! [ -e "$file" ] || includes "$made" "file $file"; then
-      place "$file" "configs:$lines"
+      place "$file" "configs:$lines" "\${login_basic:+077}"
       if includes "$placed" "$file"; then
         : >"$state/restart-$kind"
       fi
-    elif ! grep -qF "$state/ca.crt" "$file"; then
+    elif [ -n "$ca_pem" ] && ! grep -qF "$state/ca.crt" "$file"; then
       say "$kind: $file is not this script's and stays as it is;" \\
-        "add below its line \\"configs:\\", then restart $kind:$lines"
+        "add below its line \\"configs:\\", then restart $kind:$(
+          printf '%s\\n' "$lines" | grep -v '^ *auth:'
+        )"
       continue
     fi
-    say "$kind: trusts $names"
+    later=
+    say_trusts "$kind"
   done
 }
 

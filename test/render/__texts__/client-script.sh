@@ -2,6 +2,7 @@
 # Makes this machine trust the container registry registry.example.com, or forget it again:
 #
 #   sudo sh trust.sh           set it up, or bring it up to date
+#   sudo sh trust.sh check     tell what has changed since, and change nothing
 #   sudo sh trust.sh remove    take all of it away
 #
 # Made by Pulumi for the registry "private-registry-dev-hub". It holds no secret.
@@ -30,6 +31,16 @@ system_trust=no
 ca_pem='-----BEGIN CERTIFICATE-----
 MIIB
 -----END CERTIFICATE-----'
+# Made anew, or programs would be handed what the session's environment has by such a name; or told
+# of credentials elsewhere.
+unset login_password login_basic DOCKER_CONFIG REGISTRY_AUTH_FILE
+# The user of the registry that this machine is left logged in as; nobody if empty.
+login_user=''
+login_password=''
+login_basic=
+# Whose set-up this is, and whether to tell this machine's host key: yes or no.
+client=''
+tell_host_key=no
 
 # --- What this script made, and its manifest ---
 
@@ -48,6 +59,8 @@ placed=$newline
 taken=$newline
 # A file that is being written.
 unfinished=
+# What a check has found, one line for each.
+found=
 # Who is to own what is made, "1000:1000"; root if empty.
 owner=
 
@@ -73,6 +86,12 @@ commas() {
   printf '%s' "$list"
 }
 
+# WHAT: in a check, notes what is about to be changed, which the caller then leaves as it is.
+noted() {
+  [ "$command" = check ] || return
+  includes "$newline$found" "$1" || found="$found$1$newline"
+}
+
 # LINES LINE: whether the one is among the others.
 includes() {
   case $1 in
@@ -94,33 +113,41 @@ read_manifests() {
 want() {
   includes "$wanted" "$1 $2" && return
   wanted="$wanted$1 $2$newline"
-  includes "$made" "$1 $2" || say "$1 $2" >>"$state/manifest"
+  if ! includes "$made" "$1 $2" && [ "$command" = apply ]; then
+    say "$1 $2" >>"$state/manifest"
+  fi
 }
 
-# PATH: a folder, with those above it. One that another registry's script made is shared: whichever
-# is removed last takes it away.
-make_folder() {
+# PATH: a folder that is about to be made, with those above it. One that another registry's script
+# made is shared: whichever is removed last takes it away.
+want_folder() {
   [ -n "$1" ] || return 0
-  make_folder "${1%/*}"
-  if [ ! -d "$1" ]; then
-    want folder "$1"
-    mkdir "$1"
-    [ -z "$owner" ] || chown "$owner" "$1"
-  elif includes "$made_by_any" "folder $1"; then
+  want_folder "${1%/*}"
+  if [ ! -d "$1" ] || includes "$made_by_any" "folder $1"; then
     want folder "$1"
   fi
 }
 
-# PATH TEXT: a file of this script's own. It is there in full or not at all.
-place() {
+make_folder() {
+  [ ! -d "$1" ] || return 0
   make_folder "${1%/*}"
+  mkdir "$1"
+  [ -z "$owner" ] || chown "$owner" "$1"
+}
+
+# PATH TEXT [UMASK]: a file of this script's own. It is there in full or not at all.
+place() {
+  want_folder "${1%/*}"
   want file "$1"
   if [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; then
     return
   fi
+  ! noted "$1" || return 0
+  make_folder "${1%/*}"
   placed="$placed$1$newline"
   unfinished=${1%/*}/.private-registry-new
-  printf '%s\n' "$2" >"$unfinished"
+  rm -f "$unfinished"
+  (umask "${3:-022}" && printf '%s\n' "$2" >"$unfinished")
   [ -z "$owner" ] || chown "$owner" "$unfinished"
   mv -f "$unfinished" "$1"
   unfinished=
@@ -128,6 +155,7 @@ place() {
 
 # FOLDER: the CA in a folder whose every *.crt is trusted. A ca.crt of somebody else stays as it is.
 place_ca() {
+  [ -n "$ca_pem" ] || return 0
   if { [ -e "$1/ca.crt" ] || [ -L "$1/ca.crt" ]; } && ! includes "$made" "file $1/ca.crt"; then
     place "$1/$name.crt" "$ca_pem"
   else
@@ -151,8 +179,12 @@ forget_unwanted() {
 }
 
 forget() {
+  ! noted "$1 $2" || return 0
+  # shellcheck disable=SC2086 # two lines are of words
   case $1 in
     file)
+      # One for the same registry that another installation has taken over.
+      ! others_want "$1 $2" || return 0
       if [ -e "$2" ] || [ -L "$2" ]; then
         taken="$taken$2$newline"
         rm -f "$2"
@@ -166,6 +198,8 @@ forget() {
     empty) [ -s "$2" ] || rm -f "$2" ;;
     hosts) write_block "$2" "private-registry $name" '' ;;
     block) others_want "$1 $2" || write_block "$2" "$containerd_mark" '' ;;
+    credentials) restore_credentials $2 ;;
+    login) log_out $2 ;;
   esac
 }
 
@@ -178,10 +212,11 @@ others_want() {
 }
 
 write_manifest() {
+  [ "$command" != check ] || return 0
   text=${wanted#"$newline"}$left
   if [ -z "$text" ]; then
-    rm -f "$state/manifest" "$state/restart-containerd" "$state/restart-k3s"       "$state/restart-rke2"
-    rmdir "$state" 2>/dev/null || :
+    rm -f "$state/manifest" "$state/client" "$state/restart-containerd" "$state/restart-k3s"       "$state/restart-rke2"
+    rmdir "$state/logins" "$state" 2>/dev/null || :
     rmdir /var/lib/private-registry 2>/dev/null || :
   elif [ "$newline$text" != "$made" ]; then
     unfinished=$state/manifest.new
@@ -241,7 +276,9 @@ write_block() {
     text=$(printf '%s' "$block" | sed -n 's/^# was: //p')
     text=${text:+$text$newline}
   fi
-  [ "$text" != "$block" ] || return 0
+  if [ "$text" = "$block" ] || noted "$1"; then
+    return
+  fi
   block_changed=yes
   new=$state/file.new
   with_text "$1" "$text" >"$new" &&
@@ -294,6 +331,7 @@ restart_service() {
 # WHAT FILE SOCKET SERVICE...: has it read the file that this script has changed, which it does when
 # it starts. That is not due if it does not run, or has been started since.
 restart_if_due() {
+  [ "$command" != check ] || return 0
   due=$state/restart-$1
   [ -e "$due" ] || return 0
   if [ -n "$(find "$2" -newer "$3" 2>/dev/null)" ]; then
@@ -325,7 +363,7 @@ set_up_hosts() {
   done
   if [ ! -e /etc/hosts ]; then
     want empty /etc/hosts
-    : >/etc/hosts
+    noted /etc/hosts || : >/etc/hosts
   elif includes "$made" 'empty /etc/hosts'; then
     want empty /etc/hosts
   fi
@@ -358,16 +396,10 @@ set_up_docker() {
   done
 }
 
-# Docker that runs as an ordinary user has its folders in that user's home; which user is meant is
-# told by who has become root for this.
+# Docker that runs as an ordinary user has its folders in that user's home.
 set_up_rootless_docker() {
-  user=${SUDO_USER:-${DOAS_USER:-root}}
-  case $user in
-    root | -* | *[!A-Za-z0-9._-]*) return ;;
-  esac
-  uid=$(id -u "$user" 2>/dev/null) || return 0
-  home=
-  eval "home=~$user"
+  [ "$user" != root ] || return 0
+  home=$(home_of "$user")
   if [ -S "/run/user/$uid/docker.sock" ]; then
     daemon=yes
   elif ! [ -d "$home/.config/docker" ]; then
@@ -378,7 +410,8 @@ set_up_rootless_docker() {
     place_ca "$home/.config/docker/certs.d/$registry"
   done
   owner=
-  say "docker of $user: trusts $names"
+  later=
+  say_trusts "docker of $user"
 }
 
 # --- podman, skopeo, buildah, CRI-O ---
@@ -414,41 +447,51 @@ containerd_is_here() {
 }
 
 set_up_containerd() {
-  folder=/etc/containerd/certs.d
+  hosts_folder=/etc/containerd/certs.d
   toml_state=
   if [ "$here" = yes ]; then
     set_config_path
   fi
   foreign=
+  ca_line=${ca_pem:+"ca = \"$state/ca.crt\""}
   for registry in $registries; do
-    file=$folder/$registry/hosts.toml
-    if [ -e "$file" ] && ! includes "$made" "file $file"; then
+    file=$hosts_folder/$registry/hosts.toml
+    # Another installation's is one of the same registry under an older name.
+    if [ -e "$file" ] && ! includes "$made_by_any" "file $file"; then
       foreign="$foreign $file"
       continue
     fi
-    place "$file" "server = \"https://$registry\"
-ca = \"$state/ca.crt\"
+    text="server = \"https://$registry\"
+$ca_line
 
 [host.\"https://$registry\"]
   capabilities = [\"pull\", \"resolve\", \"push\"]
-  ca = \"$state/ca.crt\""
+  $ca_line"
+    [ -z "$login_basic" ] || text="$text
+
+[host.\"https://$registry\".header]
+  authorization = \"Basic $login_basic\""
+    place "$file" "$text" "${login_basic:+077}"
   done
 }
 
 # What was set for it, or stands in the way.
 tell_of_containerd() {
   for file in $foreign; do
-    say "containerd: $file is not this script's and stays as it is; add: ca = \"$state/ca.crt\""
+    say "containerd: $file is not this script's and stays as it is; add: $ca_line"
   done
+  if [ -n "$login_basic" ]; then
+    say "containerd: logs in as $login_user for whoever pulls with it"
+  fi
   case $toml_state in
-    ours) say "containerd: its CRI reads $folder, by config_path in $containerd_toml" ;;
-    theirs) say "containerd: its CRI reads $folder, as its own configuration says" ;;
+    ours) say "containerd: its CRI reads $hosts_folder, by config_path in $containerd_toml" ;;
+    theirs) say "containerd: its CRI reads $hosts_folder, as its own configuration says" ;;
     off)
       say "containerd: its CRI is switched off, as Docker's packages have it;" \
         "$containerd_toml stays as it is"
       ;;
     inline)
-      mend="move what it has there to $folder"
+      mend="move what it has there to $hosts_folder"
       if [ "$toml_version" = 2 ]; then
         mend="$mend, or add ca_file = \"$state/ca.crt\" in"
         mend="$mend [plugins.\"$plugin\".registry.configs.\"REGISTRY\".tls] for each REGISTRY"
@@ -461,19 +504,19 @@ tell_of_containerd() {
       ;;
     unsure)
       say "containerd: $containerd_toml stays as it is; for Kubernetes, set config_path =" \
-        "\"$folder\" in [plugins.\"$plugin\".registry] and restart containerd"
+        "\"$hosts_folder\" in [plugins.\"$plugin\".registry] and restart containerd"
       ;;
   esac
 }
 
-# Sees to it that the CRI, over which Kubernetes pulls, reads the registries' folders. $folder is
-# where they are, and $toml_state what came of it.
+# Sees to it that the CRI, over which Kubernetes pulls, reads the registries' folders. $hosts_folder
+# is where they are, and $toml_state what came of it.
 set_config_path() {
   if includes "$made_by_any" "block $containerd_toml" && [ -e "$containerd_toml" ]; then
     find_block "$containerd_toml" "$containerd_mark" || return
     if [ -n "$block" ]; then
       read_containerd || :
-      if [ "$config_path" = "$folder" ]; then
+      if [ "$config_path" = "$hosts_folder" ]; then
         want_config_path
         return
       fi
@@ -491,8 +534,8 @@ set_config_path() {
     toml_state=theirs
     # A list of folders.
     case :$config_path: in
-      *":$folder:"*) ;;
-      *) folder=${config_path%%:*} ;;
+      *":$hosts_folder:"*) ;;
+      *) hosts_folder=${config_path%%:*} ;;
     esac
   elif [ "$inline" = yes ]; then
     toml_state=inline
@@ -510,13 +553,13 @@ want_config_path() {
 }
 
 # [OPTION...]: what containerd itself takes its configuration to be, with all its parts and
-# defaults: the CRI's $config_path, whether there is a $cri, and $inline registries, and its $socket.
-# $plugin is whose section that is.
+# defaults: the CRI's $config_path, whether there is a $cri, and $inline registries, and its
+# $containerd_socket. $plugin is whose section that is.
 read_containerd() {
   config_path=
   cri=no
   inline=no
-  socket=/run/containerd/containerd.sock
+  containerd_socket=/run/containerd/containerd.sock
   plugin=io.containerd.cri.v1.images
   toml_version=3
   if ! dump=$(containerd "$@" config dump 2>/dev/null); then
@@ -543,7 +586,7 @@ read_containerd() {
       disabled_plugins=*[[,]cri[],]* | \
         disabled_plugins=*io.containerd.grpc.v1.cri[],]* | \
         disabled_plugins=*io.containerd.cri.v1.images[],]*) off=yes ;;
-      '[grpc]address='?*) socket=${line#*=} ;;
+      '[grpc]address='?*) containerd_socket=${line#*=} ;;
       '[plugins.io.containerd.grpc.v1.cri.registry]config_path='* | \
         '[plugins.io.containerd.cri.v1.images.registry]config_path='*)
         cri=yes
@@ -568,7 +611,7 @@ toml_tables() {
 # Puts one line more into config.toml, with the head of its table where there is none; or one in
 # the place of another that is empty. It becomes containerd's only once containerd has read it.
 insert_config_path() {
-  setting="config_path = \"$folder\""
+  setting="config_path = \"$hosts_folder\""
   before=0
   after=1
   was=
@@ -609,10 +652,15 @@ insert_config_path() {
     after=$((before + 1))
     [ -z "$was" ] || after=$((after + 1))
   fi
+  if noted "$containerd_toml"; then
+    want_config_path
+    return
+  fi
   text="# BEGIN $containerd_mark
 $lines
 # END $containerd_mark
 "
+  want_folder "${containerd_toml%/*}"
   make_folder "${containerd_toml%/*}"
   # Beside the other, for it may name files from there.
   unfinished=${containerd_toml%/*}/.private-registry-new
@@ -645,12 +693,12 @@ try_config_path() {
     [ "$(wc -l <"$containerd_toml")" -ge "$((after - 1))" ] || return
     with_text "$containerd_toml" "$text" >"$unfinished"
   fi
-  read_containerd --config "$unfinished" && [ "$config_path" = "$folder" ]
+  read_containerd --config "$unfinished" && [ "$config_path" = "$hosts_folder" ]
 }
 
 # Containers run on meanwhile.
 restart_containerd() {
-  restart_if_due containerd "$containerd_toml" "${socket:-}" containerd
+  restart_if_due containerd "$containerd_toml" "${containerd_socket:-}" containerd
 }
 
 # --- k3s, RKE2 ---
@@ -662,21 +710,28 @@ set_up_rancher() {
     lines=
     for registry in $registries; do
       lines="$lines
-  \"$registry\":
+  \"$registry\":"
+      [ -z "$ca_pem" ] || lines="$lines
     tls:
       ca_file: $state/ca.crt"
+      [ -z "$login_basic" ] || lines="$lines
+    auth:
+      auth: $login_basic"
     done
     if ! [ -e "$file" ] || includes "$made" "file $file"; then
-      place "$file" "configs:$lines"
+      place "$file" "configs:$lines" "${login_basic:+077}"
       if includes "$placed" "$file"; then
         : >"$state/restart-$kind"
       fi
-    elif ! grep -qF "$state/ca.crt" "$file"; then
+    elif [ -n "$ca_pem" ] && ! grep -qF "$state/ca.crt" "$file"; then
       say "$kind: $file is not this script's and stays as it is;" \
-        "add below its line \"configs:\", then restart $kind:$lines"
+        "add below its line \"configs:\", then restart $kind:$(
+          printf '%s\n' "$lines" | grep -v '^ *auth:'
+        )"
       continue
     fi
-    say "$kind: trusts $names"
+    later=
+    say_trusts "$kind"
   done
 }
 
@@ -767,6 +822,10 @@ prove() {
     tool=openssl
   else
     say 'not proved: this machine has no curl, GNU wget or openssl to ask the registry with'
+    proved=
+    for host in $hosts; do
+      means_itself "$host" || proved="$proved $host"
+    done
     return
   fi
   ca_file=${ca_pem:+$state/ca.crt}
@@ -903,6 +962,287 @@ mend() {
   esac
 }
 
+# --- Login ---
+
+# Who keeps logins with what: "docker:ops".
+keepers=
+# The home is that of the account.
+# shellcheck disable=SC2016
+podman_options='--authfile "$HOME/.config/containers/auth.json"'
+# The lines "credentials" whose files nobody has changed since this script did.
+untouched=$newline
+
+# Sets $user to the ordinary user who has become root for this, or else to root, with $uid.
+find_user() {
+  user=${SUDO_USER:-${DOAS_USER:-root}}
+  case $user in
+    -* | *[!A-Za-z0-9._-]*) user=root ;;
+  esac
+  if ! uid=$(id -u "$user" 2>/dev/null); then
+    user=root
+    uid=0
+  fi
+}
+
+home_of() {
+  eval "printf '%s' ~$1"
+}
+
+# USER COMMAND: runs a line of shell as that user.
+run_as() {
+  if [ "$1" = root ]; then
+    HOME=$(home_of root) sh -c "$2"
+  else
+    su -s /bin/sh -c "$2" "$1"
+  fi
+}
+
+# PROGRAM ACCOUNT: where it keeps credentials is $file; $copy is of before, $sum the checksum since.
+# podman's own default is gone when the machine restarts.
+find_credentials() {
+  case $1 in
+    docker) file=$(home_of "$2")/.docker/config.json ;;
+    podman) file=$(home_of "$2")/.config/containers/auth.json ;;
+  esac
+  copy=$state/logins/$1-$2.before
+  sum=$state/logins/$1-$2.after
+}
+
+# HOST: as images are named, without the port where that is the usual one.
+image_host() {
+  case $1 in
+    *:*) set -- "[$1]" ;;
+  esac
+  [ "$port" = 443 ] || set -- "$1:$port"
+  printf '%s' "$1"
+}
+
+# Sets $tool to one that keeps its logins where podman does.
+find_podman() {
+  for tool in podman skopeo buildah; do
+    ! command -v "$tool" >/dev/null || return 0
+  done
+  return 1
+}
+
+# Sets $docker to the command for the engine that $account uses.
+find_docker() {
+  docker=docker
+  if [ "$account" = "$user" ] && [ -S "/run/user/$uid/docker.sock" ]; then
+    docker="DOCKER_HOST=unix:///run/user/$uid/docker.sock docker"
+  fi
+}
+
+want_logins() {
+  [ -n "$login_user" ] || return 0
+  if in_use docker && command -v docker >/dev/null; then
+    want_login docker "$(docker_account)"
+  fi
+  if in_use podman && find_podman; then
+    want_login podman "$user"
+  fi
+}
+
+# Who must be root to use Docker is logged in as root.
+docker_account() {
+  if [ -S "/run/user/$uid/docker.sock" ] || run_as "$user" '[ -w /var/run/docker.sock ]'; then
+    printf '%s' "$user"
+  else
+    printf root
+  fi
+}
+
+want_login() {
+  find_credentials "$1" "$2"
+  want_folder "${file%/*}"
+  if [ "$command" = apply ]; then
+    [ -d "$state/logins" ] || mkdir -m 700 "$state/logins"
+    if [ -e "$file" ] && ! includes "$made" "credentials $1 $2"; then
+      cp -p "$file" "$copy"
+    fi
+  fi
+  want credentials "$1 $2"
+  for host in $hosts; do
+    want login "$1 $2 $login_user $(image_host "$host")"
+  done
+  keepers="$keepers $1:$2"
+}
+
+# Logs in at every host that answers.
+log_in() {
+  for keeper in $keepers; do
+    account=${keeper#*:}
+    keeper=${keeper%%:*}
+    find_credentials "$keeper" "$account"
+    for host in $proved; do
+      "log_in_with_$keeper" "$(image_host "$host")"
+    done
+    [ "$command" = apply ] || continue
+    if [ -f "$file" ]; then
+      chmod 600 "$file"
+      cksum <"$file" >"$sum"
+    fi
+    say "$keeper: $account is logged in as $login_user"
+  done
+}
+
+log_in_with_docker() {
+  if [ "$command" = check ]; then
+    grep -qsF "\"$1\"" "$file" || noted "docker: $account is not logged in at $1"
+    return
+  fi
+  find_docker
+  log_in_by "$docker login --username '$login_user' --password-stdin '$1'" ||
+    refuse_login docker "$1"
+}
+
+log_in_with_podman() {
+  find_podman
+  if [ "$command" = check ]; then
+    words=$(run_as "$account" "$tool login --get-login $podman_options '$1'" 2>/dev/null) || words=
+    [ "$words" = "$login_user" ] || noted "$tool: $account is not logged in at $1"
+    return
+  fi
+  log_in_by "$tool login $podman_options --username '$login_user' --password-stdin '$1'" ||
+    refuse_login "$tool" "$1"
+}
+
+log_in_by() {
+  words=$(printf '%s\n' "$login_password" | run_as "$account" "$1" 2>&1)
+}
+
+# PROGRAM REGISTRY
+refuse_login() {
+  words=$(printf '%s' "$words" | grep -v '^WARNING' | tail -n 1)
+  fail "$2: $account cannot log in as $login_user with $1: $words; mend that, or take login or" \
+    "\"$keeper\" out of this client's settings"
+}
+
+# PROGRAM ACCOUNT USER REGISTRY
+log_out() {
+  find_credentials "$1" "$2"
+  line="docker logout '$4'"
+  if [ "$1" = podman ]; then
+    find_podman || return 0
+    line="$tool logout $podman_options '$4'"
+  fi
+  # It fails as well where there is no such login.
+  words=$(run_as "$2" "$line" 2>&1) || :
+  if grep -qsF "\"$4\"" "$file"; then
+    complain "$4: $2 cannot be logged out with $1: $words"
+    return 1
+  fi
+}
+
+# PROGRAM ACCOUNT: the file as it was, unless somebody else has changed it.
+restore_credentials() {
+  find_credentials "$1" "$2"
+  if includes "$untouched" "$1 $2"; then
+    if [ -e "$copy" ]; then
+      cp -p "$copy" "$file"
+    else
+      rm -f "$file"
+    fi
+  elif [ ! -e "$copy" ] && [ -f "$file" ]; then
+    case $(tr -d '[:space:]' <"$file") in
+      '{}' | '{"auths":{}}') rm "$file" ;;
+    esac
+  fi
+  rm -f "$copy" "$sum"
+}
+
+# Finds the files of credentials that are as this script left them, before it changes them again.
+find_untouched() {
+  IFS=$newline
+  for line in $made; do
+    case $line in
+      'credentials '*)
+        unset IFS
+        # shellcheck disable=SC2086 # words
+        find_credentials ${line#* }
+        if [ -f "$file" ] && [ -f "$sum" ] && [ "$(cksum <"$file")" = "$(cat "$sum")" ]; then
+          untouched="$untouched${line#* }$newline"
+        fi
+        ;;
+    esac
+  done
+  unset IFS
+}
+
+# --- Proof: whatever is logged in pulls a tiny image, and drops it again ---
+
+prove_pulls() {
+  [ -n "$login_user" ] && [ "$command" = apply ] || return 0
+  # shellcheck disable=SC2086 # a list of words
+  set -- $proved
+  [ $# -gt 0 ] || return 0
+  image=$(image_host "$1")/private-registry-proof@sha256:d41a8bedca7607ebf8317f657342d13f374c18df27845f704fc9b3d11880da7b
+  for keeper in $keepers; do
+    account=${keeper#*:}
+    case $keeper in
+      docker:*)
+        find_docker
+        pull docker "$docker pull --quiet '$image' && $docker image rm '$image'"
+        ;;
+      podman:*)
+        find_podman
+        case $tool in
+          skopeo)
+            pull skopeo "folder=\$(mktemp -d) && trap 'rm -rf \"\$folder\"' EXIT &&
+              skopeo copy --quiet 'docker://$image' \"dir:\$folder\""
+            ;;
+          *) pull "$tool" "$tool pull --quiet '$image' && $tool rmi '$image'" ;;
+        esac
+        ;;
+    esac
+  done
+  if in_use containerd && [ -S "$containerd_socket" ] && command -v ctr >/dev/null; then
+    account=root
+    ctr="ctr --address '$containerd_socket'"
+    await_containerd
+    pull containerd "$ctr content fetch --hosts-dir '$hosts_folder' '$image' &&
+      $ctr images rm --sync '$image'"
+  fi
+}
+
+# It may have just been restarted.
+await_containerd() {
+  for seconds in 1 2 3 4; do
+    ! run_as root "$ctr version" >/dev/null 2>&1 || return 0
+    sleep "$seconds"
+  done
+}
+
+# PROGRAM COMMAND
+pull() {
+  if words=$(run_as "$account" "$2" 2>&1); then
+    say "$1: pulled an image for a proof"
+    return
+  fi
+  words=$(printf '%s' "$words" | tail -n 1)
+  case $words in
+    *'not found'* | *'manifest unknown'*)
+      say "$1: pulled no image for a proof, as this registry has none for that"
+      ;;
+    *) fail "${image%%/*}: $1 cannot pull as $account: $words" ;;
+  esac
+}
+
+# --- The host key of this machine ---
+
+show_host_key() {
+  [ "$tell_host_key" = yes ] || return 0
+  for key in $(sshd -T 2>/dev/null | sed -n 's/^hostkey //p') \
+    /etc/ssh/ssh_host_ed25519_key /etc/ssh/ssh_host_ecdsa_key; do
+    case $(cut -c -11 "$key.pub" 2>/dev/null) in
+      ssh-ed25519 | ecdsa-sha2-)
+        say "host key: $(cut -d ' ' -f -2 "$key.pub")"
+        return
+        ;;
+    esac
+  done
+}
+
 # --- The commands ---
 
 # RUNTIME HERE: whether to set it up. One that is asked for by name may be installed later.
@@ -920,14 +1260,41 @@ chosen() {
   fi
 }
 
+say_trusts() {
+  [ -z "$ca_pem" ] || say "$1: trusts $names$later"
+}
+
+# RUNTIME: whether it is there and set up.
+in_use() {
+  case "$used " in
+    *" $1 "*) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
 apply() {
   # A first run that fails leaves nothing behind: nobody would know that it has to be removed.
   [ -f "$state/manifest" ] || undo_on_failure=yes
   mkdir -p "$state"
+  bring_up_to_date
+}
+
+check() {
+  bring_up_to_date
+  IFS=$newline
+  for line in $found; do
+    say "changed: $line"
+  done
+  unset IFS
+}
+
+bring_up_to_date() {
+  sign
   [ -z "$ca_pem" ] || place "$state/ca.crt" "$ca_pem"
   set_up_runtimes
   set_up_system_store
   set_up_hosts
+  want_logins
   forget_unwanted
   refresh_system_store
   write_manifest
@@ -936,35 +1303,53 @@ apply() {
   restart_containerd
   restart_rancher
   await_hosts
+  log_in
+  prove_pulls
+}
+
+# Says whose set-up this is.
+sign() {
+  if [ -z "$client" ] || [ "$(signer)" = "$client" ] || noted "$state/client"; then
+    return
+  fi
+  printf '%s\n' "$client" >"$state/client"
+}
+
+signer() {
+  cat "$state/client" 2>/dev/null || :
 }
 
 set_up_runtimes() {
   absent=
+  used=
   daemon=no
   # shellcheck disable=SC2086 # lists of words
   names=$(commas $registries)
   if [ -z "$ca_pem" ]; then
     say 'runtimes: no CA to give them; this machine is expected to know the issuer already'
-    return
+    [ -n "$login_user" ] || return 0
   fi
   if docker_is_here; then here=yes; else here=no; fi
   if chosen docker "$here"; then
+    [ "$here" = no ] || used="$used docker"
     set_up_docker
     daemon=$here
-    say "docker: trusts $names$later"
+    say_trusts docker
   fi
   case " ${runtimes:-docker} " in
     *' docker '*) set_up_rootless_docker ;;
   esac
   if podman_is_here; then here=yes; else here=no; fi
   if chosen podman "$here"; then
+    [ "$here" = no ] || used="$used podman"
     set_up_podman
-    say "podman: trusts $names$later"
+    say_trusts podman
   fi
   if containerd_is_here; then here=yes; else here=no; fi
   if chosen containerd "$here"; then
+    [ "$here" = no ] || used="$used containerd"
     set_up_containerd
-    say "containerd: trusts $names$later"
+    say_trusts containerd
     tell_of_containerd
   fi
   case " ${runtimes:-containerd} " in
@@ -977,6 +1362,12 @@ set_up_runtimes() {
 remove() {
   if [ "$made" = "$newline" ]; then
     say 'nothing to remove'
+    return
+  fi
+  # The same machine under another name or address, by which it has been set up since.
+  other=$(signer)
+  if [ -n "$client" ] && [ -n "$other" ] && [ "$other" != "$client" ]; then
+    say "left as it is: it was set up as $other since"
     return
   fi
   forget_unwanted
@@ -1007,8 +1398,8 @@ on_exit() {
 main() {
   command=${1:-apply}
   case $command in
-    apply | remove) ;;
-    *) fail "expected the argument apply or remove, got \"$command\"" ;;
+    apply | check | remove) ;;
+    *) fail "expected the argument apply, check or remove, got \"$command\"" ;;
   esac
   [ "$(id -u)" -eq 0 ] || fail "$(id -un) cannot change /etc: run this as root, such as with sudo"
   for folder in /etc /var/lib; do
@@ -1020,9 +1411,13 @@ main() {
   trap 'exit 130' INT
   trap 'exit 143' TERM
   read_manifests
+  find_user
+  find_untouched
+  show_host_key
   say "$heading"
   case $command in
     apply) apply ;;
+    check) check ;;
     remove) remove ;;
   esac
 }

@@ -1,0 +1,172 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { pulumiEnvironment, type Context } from "../context";
+import type { PulumiCli } from "./cli";
+import { clientsOf } from "./clients";
+import { askPulumi } from "./run";
+
+/** How a client machine is now. */
+export interface ClientCheck {
+  /** Its name in `clients.<name>`. */
+  name: string;
+  /** The command that sets it up, as Pulumi calls it. */
+  urn: string;
+  /** What an `up` would change there; nothing if it is as it was set up. */
+  changed: string[];
+  /** Why that cannot be told. */
+  failure?: string;
+}
+
+/** How Pulumi marks a secret in what `stack export --show-secrets` prints. */
+const secretKey = "4dabf18193072939515e22adb298388d";
+
+const secretSchema = z.object({ [secretKey]: z.string(), plaintext: z.string() });
+
+const commandSchema = z.object({
+  urn: z.string(),
+  type: z.enum(["command:remote:Command", "command:local:Command"]),
+  // One that is to be deleted has another in its place.
+  delete: z.literal(false).optional(),
+  inputs: z.object({ stdin: revealed(z.string()), connection: revealed(z.looseObject({})).optional() }),
+});
+
+type ClientCommand = z.infer<typeof commandSchema> & { name: string };
+
+const stateSchema = z.object({ deployment: z.object({ resources: z.array(z.unknown()).nullish() }) });
+
+/** The value, or the secret, that `schema` describes. */
+function revealed<T extends z.ZodType>(schema: T) {
+  const plain = (value: unknown): unknown => {
+    const secret = secretSchema.safeParse(value);
+    return secret.success ? (JSON.parse(secret.data.plaintext) as unknown) : value;
+  };
+  return z.preprocess(plain, schema);
+}
+
+/** The commands of the clients in what `pulumi stack export --show-secrets` prints. */
+export function clientCommandsOf(exported: string): ClientCommand[] {
+  const resources = stateSchema.parse(JSON.parse(exported)).deployment.resources ?? [];
+  const commands = resources.flatMap((resource) => commandSchema.safeParse(resource).data ?? []);
+  return clientsOf(exported).flatMap(({ name, children }) =>
+    commands.filter(({ urn }) => children.includes(urn)).map((command) => ({ ...command, name })),
+  );
+}
+
+/**
+ * Runs the script of each client with `check` instead of `apply`: by Pulumi itself, in a stack of
+ * its own that is thrown away, so that a machine is reached exactly as it is set up.
+ */
+export async function checkClients(context: Context, cli: PulumiCli): Promise<ClientCheck[]> {
+  const { name: stack } = context.stack;
+  const commands = clientCommandsOf(
+    await askPulumi(context, cli, ["stack", "export", "--show-secrets", "--stack", stack]),
+  );
+  if (commands.length === 0) return [];
+  const { heard, failures } = await runChecks(context, cli, commands);
+  return commands.map(({ name, urn }) => {
+    const said = heard.get(name);
+    const changed = [...(said ?? "").matchAll(/^changed: (.*)$/gm)].map(([, what = ""]) => what);
+    if (said !== undefined) return { name, urn, changed };
+    return { name, urn, changed, failure: failures.get(name) ?? "it did not answer" };
+  });
+}
+
+/**
+ * Has the next `up` set clients up again, in place: in the state, their commands are no longer the
+ * ones that the program asks for. The provider cannot find that out by a refresh.
+ *
+ * @param exported What `pulumi stack export` prints.
+ * @returns The same for `pulumi stack import`.
+ */
+export function withChanged(exported: string, checks: readonly ClientCheck[]): string {
+  const state = editableSchema.parse(JSON.parse(exported));
+  for (const resource of state.deployment.resources ?? []) {
+    const check = checks.find(({ urn }) => urn === resource.urn && resource.delete !== true);
+    if (check === undefined) continue;
+    for (const recorded of [resource.inputs, resource.outputs]) {
+      if (recorded) recorded["create"] = `: changed since: ${check.changed.join(", ")}`;
+    }
+  }
+  return JSON.stringify(state);
+}
+
+const editableSchema = z.looseObject({
+  deployment: z.looseObject({
+    resources: z
+      .array(
+        z.looseObject({
+          urn: z.string(),
+          delete: z.boolean().optional(),
+          inputs: z.record(z.string(), z.unknown()).optional(),
+          outputs: z.record(z.string(), z.unknown()).optional(),
+        }),
+      )
+      .nullish(),
+  }),
+});
+
+/** What the machines said, and why others said nothing, by the clients' names. */
+async function runChecks(context: Context, cli: PulumiCli, commands: readonly ClientCommand[]) {
+  // Both take long to load, and most runs have no clients.
+  const [{ LocalWorkspace, PulumiCommand }, command, pulumi] = await Promise.all([
+    import("@pulumi/pulumi/automation"),
+    import("@pulumi/command"),
+    import("@pulumi/pulumi"),
+  ]);
+  const heard = new Map<string, string>();
+  const failures = new Map<string, string>();
+  const program = () => {
+    for (const { name, inputs } of commands) {
+      const { stdin, connection } = inputs;
+      const check = { create: "sh -s -- check", stdin: pulumi.secret(stdin) };
+      const { stdout } = connection
+        ? new command.remote.Command(name, { ...check, connection: pulumi.secret(once(connection)) })
+        : new command.local.Command(name, check);
+      stdout.apply((said) => heard.set(name, said));
+    }
+    return Promise.resolve();
+  };
+  const folder = await mkdtemp(join(tmpdir(), "private-registry-checks-"));
+  try {
+    await mkdir(join(folder, "state"));
+    const stack = await LocalWorkspace.createStack(
+      { stackName: "checks", projectName: "private-registry-checks", program },
+      {
+        workDir: folder,
+        pulumiCommand: await PulumiCommand.get({ skipVersionCheck: true }),
+        envVars: {
+          ...defined(pulumiEnvironment(context, cli)),
+          PULUMI_BACKEND_URL: `file://${join(folder, "state")}`,
+          PULUMI_CONFIG_PASSPHRASE: randomBytes(16).toString("hex"),
+        },
+      },
+    );
+    // One that fails is told below.
+    await stack
+      .up({
+        continueOnError: true,
+        onEvent: ({ diagnosticEvent: told }) => {
+          const name = told?.urn?.split("::").at(-1);
+          if (told?.severity === "error" && name !== undefined) failures.set(name, told.message);
+        },
+      })
+      .catch(() => undefined);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+  return { heard, failures };
+}
+
+function defined(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
+}
+
+/** A look at a machine is worth less of a wait than its set-up. */
+function once(connection: Record<string, unknown>) {
+  return { ...connection, dialErrorLimit: 1, perDialTimeout: 10 } as unknown as { host: string };
+}
