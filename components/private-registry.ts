@@ -121,7 +121,10 @@ export class PrivateRegistry extends pulumi.ComponentResource {
   public readonly registryUrl: pulumi.Output<string>;
   /** `host[:port]`, the prefix of image names. */
   public readonly registryHost: pulumi.Output<string>;
-  /** The CA that clients trust, PEM; undefined with an own certificate that came without one. */
+  /**
+   * The CA that signed the server certificate, PEM; undefined with an own certificate that came
+   * without one.
+   */
   public readonly caCertificate: pulumi.Output<string> | undefined;
   /** SHA-256 of the CA certificate, as `openssl x509 -fingerprint -sha256` prints it. */
   public readonly caFingerprint: pulumi.Output<string> | undefined;
@@ -187,7 +190,7 @@ export class PrivateRegistry extends pulumi.ComponentResource {
       installation,
       hosts: domains,
       httpsPort,
-      caPem: identity.caPem,
+      caPem: identity.trustedCaPem,
       registryAddress: args.registryAddress,
     };
     const clients: Record<string, pulumi.Output<string>> = {};

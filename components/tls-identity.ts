@@ -11,12 +11,26 @@ export type KeyAlgorithm = (typeof keyAlgorithms)[number];
 /** The private CA and the server certificate that it signs. */
 export interface CertificateArgs {
   /**
-   * The type of both keys. nginx signs about 200 times as many handshakes with P-256 as with
-   * RSA-4096.
+   * The type of the server's key, and of the keys of CAs that are still to be made: a CA keeps the
+   * one that it has. nginx signs about 200 times as many handshakes with P-256 as with RSA-4096.
    *
    * @default "ECDSA-P256"
    */
   keyAlgorithm?: KeyAlgorithm;
+  /**
+   * Which CA signs the server certificate, 1 or more; raise it by one to change the CA. The one
+   * before stays trusted until `retiredCaGeneration` names it, so that no client has to be first.
+   *
+   * @default 1
+   */
+  caGeneration?: number;
+  /**
+   * The CA that clients trust no more, and with it all before; less than `caGeneration`, by 4 at
+   * most. It is gone for good, its key too.
+   *
+   * @default 0 - every CA that there was is trusted
+   */
+  retiredCaGeneration?: number;
   /**
    * How long clients can trust the CA, in days.
    *
@@ -73,8 +87,10 @@ export class TlsIdentity extends pulumi.ComponentResource {
   public readonly certificatePem: pulumi.Output<string>;
   /** Secret. */
   public readonly privateKeyPem: pulumi.Output<string>;
-  /** What clients have to trust, PEM; undefined if they do already. */
+  /** The CA that signed the server certificate, PEM; undefined if clients know it already. */
   public readonly caPem: pulumi.Output<string> | undefined;
+  /** What to give to clients, PEM: each CA that is not retired, the oldest first. */
+  public readonly trustedCaPem: pulumi.Output<string> | undefined;
   /** SHA-256 over the CA certificate, as openssl prints it. */
   public readonly caFingerprint: pulumi.Output<string> | undefined;
 
@@ -87,11 +103,13 @@ export class TlsIdentity extends pulumi.ComponentResource {
     this.certificatePem = issued.certificatePem;
     this.privateKeyPem = pulumi.secret(issued.privateKeyPem);
     this.caPem = issued.caPem;
+    this.trustedCaPem = issued.trustedCaPem;
     this.caFingerprint = this.caPem?.apply((pem) => new X509Certificate(pem).fingerprint256);
     this.registerOutputs({
       certificatePem: this.certificatePem,
       privateKeyPem: this.privateKeyPem,
       caPem: this.caPem,
+      trustedCaPem: this.trustedCaPem,
       caFingerprint: this.caFingerprint,
     });
   }
@@ -102,26 +120,26 @@ export class TlsIdentity extends pulumi.ComponentResource {
     commonName: string,
     certificate: CertificateArgs,
   ): Identity {
-    const key = keyArgs[certificate.keyAlgorithm ?? "ECDSA-P256"];
-    const validityDays = certificate.validityDays ?? 365;
+    const { caGeneration = 1, retiredCaGeneration = 0 } = certificate;
+    const lifetime = {
+      validityPeriodHours: validityDays(certificate) * 24,
+      earlyRenewalHours: (certificate.renewalDays ?? 30) * 24,
+    };
 
-    const caKey = new tls.PrivateKey(`${name}-ca-key`, key, { parent: this });
-    const ca = new tls.SelfSignedCert(
-      `${name}-ca`,
-      {
-        privateKeyPem: caKey.privateKeyPem,
-        isCaCertificate: true,
-        subject: { commonName },
-        validityPeriodHours: (certificate.caValidityDays ?? 3650) * 24,
-        // Early enough for every certificate that it signs to end before it does.
-        earlyRenewalHours: validityDays * 24,
-        allowedUses: ["cert_signing", "crl_signing"],
-        setSubjectKeyId: true,
-      },
-      // The name comes from the stack: renaming the stack must not cost all clients their trust.
-      { parent: this, ignoreChanges: ["subject"] },
-    );
-    const serverKey = new tls.PrivateKey(`${name}-server-key`, key, { parent: this });
+    let ca = this.authority(name, commonName, retiredCaGeneration + 1, certificate);
+    const trusted = [ca];
+    // The newest one's first: nginx shows them behind the server's own.
+    const crossCertificates: tls.LocallySignedCert[] = [];
+    for (let generation = retiredCaGeneration + 2; generation <= caGeneration; generation++) {
+      const next = this.authority(name, commonName, generation, certificate);
+      crossCertificates.unshift(this.crossCertificate(next, ca, lifetime));
+      trusted.push(next);
+      ca = next;
+    }
+
+    const serverKey = new tls.PrivateKey(`${name}-server-key`, keyType(certificate), {
+      parent: this,
+    });
     const request = new tls.CertRequest(
       `${name}-server-request`,
       {
@@ -137,40 +155,120 @@ export class TlsIdentity extends pulumi.ComponentResource {
       `${name}-server`,
       {
         certRequestPem: request.certRequestPem,
-        caPrivateKeyPem: caKey.privateKeyPem,
-        caCertPem: ca.certPem,
-        validityPeriodHours: validityDays * 24,
-        earlyRenewalHours: (certificate.renewalDays ?? 30) * 24,
+        caPrivateKeyPem: ca.key.privateKeyPem,
+        caCertPem: ca.certificate.certPem,
+        ...lifetime,
         allowedUses: ["digital_signature", "key_encipherment", "server_auth"],
         setSubjectKeyId: true,
       },
       { parent: this },
     );
     return {
-      certificatePem: server.certPem,
+      certificatePem: bundle([server, ...crossCertificates]),
       privateKeyPem: serverKey.privateKeyPem,
-      caPem: ca.certPem,
+      caPem: ca.certificate.certPem,
+      trustedCaPem: bundle(trusted.map((each) => each.certificate)),
     };
   }
+
+  private authority(
+    name: string,
+    commonName: string,
+    generation: number,
+    certificate: CertificateArgs,
+  ): Authority {
+    const id = generation === 1 ? `${name}-ca` : `${name}-ca-${generation}`;
+    const key = new tls.PrivateKey(`${id}-key`, keyType(certificate), {
+      parent: this,
+      // Another key is another CA, and that is what a generation is for.
+      ignoreChanges: ["algorithm", "ecdsaCurve", "rsaBits"],
+    });
+    const self = new tls.SelfSignedCert(
+      id,
+      {
+        privateKeyPem: key.privateKeyPem,
+        isCaCertificate: true,
+        // Each has a name of its own: by that clients tell who issued a certificate.
+        subject: { commonName: generation === 1 ? commonName : `${commonName} ${generation}` },
+        validityPeriodHours: (certificate.caValidityDays ?? 3650) * 24,
+        // Early enough for every certificate that it signs to end before it does.
+        earlyRenewalHours: validityDays(certificate) * 24,
+        allowedUses: ["cert_signing", "crl_signing"],
+        setSubjectKeyId: true,
+      },
+      // The name comes from the stack: renaming the stack must not cost all clients their trust.
+      { parent: this, ignoreChanges: ["subject"] },
+    );
+    return { id, key, certificate: self };
+  }
+
+  /** `ca` as certified by the one before: it leads clients that trust only that one to `ca`. */
+  private crossCertificate(
+    ca: Authority,
+    before: Authority,
+    lifetime: Pick<tls.LocallySignedCertArgs, "validityPeriodHours" | "earlyRenewalHours">,
+  ): tls.LocallySignedCert {
+    const request = new tls.CertRequest(
+      `${ca.id}-cross-request`,
+      { privateKeyPem: ca.key.privateKeyPem, subject: ca.certificate.subject },
+      { parent: this },
+    );
+    return new tls.LocallySignedCert(
+      `${ca.id}-cross`,
+      {
+        certRequestPem: request.certRequestPem,
+        caPrivateKeyPem: before.key.privateKeyPem,
+        caCertPem: before.certificate.certPem,
+        isCaCertificate: true,
+        ...lifetime,
+        allowedUses: ["cert_signing", "crl_signing"],
+        setSubjectKeyId: true,
+      },
+      { parent: this },
+    );
+  }
+}
+
+/** A CA of one generation. */
+interface Authority {
+  /** Begins the names of its resources. */
+  id: string;
+  key: tls.PrivateKey;
+  certificate: tls.SelfSignedCert;
 }
 
 interface Identity {
   certificatePem: pulumi.Output<string>;
   privateKeyPem: pulumi.Output<string>;
   caPem: pulumi.Output<string> | undefined;
+  trustedCaPem: pulumi.Output<string> | undefined;
 }
 
-const keyArgs: Record<KeyAlgorithm, tls.PrivateKeyArgs> = {
+const keyTypes: Record<KeyAlgorithm, tls.PrivateKeyArgs> = {
   "ECDSA-P256": { algorithm: "ECDSA", ecdsaCurve: "P256" },
   "ECDSA-P384": { algorithm: "ECDSA", ecdsaCurve: "P384" },
   "RSA-2048": { algorithm: "RSA", rsaBits: 2048 },
   "RSA-4096": { algorithm: "RSA", rsaBits: 4096 },
 };
 
+function keyType({ keyAlgorithm = "ECDSA-P256" }: CertificateArgs): tls.PrivateKeyArgs {
+  return keyTypes[keyAlgorithm];
+}
+
+function validityDays(certificate: CertificateArgs): number {
+  return certificate.validityDays ?? 365;
+}
+
+function bundle(certificates: { certPem: pulumi.Output<string> }[]): pulumi.Output<string> {
+  return pulumi.all(certificates.map(({ certPem }) => certPem)).apply((pems) => pems.join(""));
+}
+
 function ownIdentity(own: OwnCertificateArgs): Identity {
+  const caPem = own.caPem === undefined ? undefined : pulumi.output(own.caPem);
   return {
     certificatePem: pulumi.output(own.certificatePem),
     privateKeyPem: pulumi.output(own.privateKeyPem),
-    caPem: own.caPem === undefined ? undefined : pulumi.output(own.caPem),
+    caPem,
+    trustedCaPem: caPem,
   };
 }

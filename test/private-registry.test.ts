@@ -83,6 +83,14 @@ describe("PrivateRegistry", () => {
     );
   });
 
+  it("gives clients every CA that is trusted, and puts out the newest", async () => {
+    const { hub } = await registry({ domains: ["hub.test"], certificate: { caGeneration: 2 } });
+    if (!hub.caCertificate) throw new Error("no CA");
+    const newest = `PEM of hub-tls-ca-2\n${caPem}`;
+    expect((await resolved(hub.caCertificate)).value).toBe(newest);
+    expect((await resolved(hub.trustScript)).value).toContain((caPem + newest).trim());
+  });
+
   it("deploys to dockerHost through a provider of its own", async () => {
     const { resources } = await registry({
       domains: ["hub.test"],

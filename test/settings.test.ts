@@ -308,7 +308,7 @@ describe("the project's files", () => {
     }
     const inside = {
       users: ["password", "access"],
-      certificate: ["keyAlgorithm", "caValidityDays", "validityDays", "renewalDays"],
+      certificate: Object.keys(registryRules.shape.certificate.unwrap().shape),
       ownCertificate: ["certificatePem", "privateKeyPem", "caPem"],
       images: ["registry", "nginx"],
       clients: Object.keys(registryRules.shape.clients.unwrap().valueType.shape),

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { TlsIdentity, type TlsIdentityArgs } from "../components/tls-identity";
-import { caPem, record, resolved, secretInput } from "./support/mocks";
+import { caPem, record, type Registered, resolved, secretInput } from "./support/mocks";
 
 // As `openssl x509 -noout -fingerprint -sha256` prints it.
 const caFingerprint =
@@ -15,6 +15,14 @@ async function identity(args: Partial<TlsIdentityArgs>) {
   if (!tls) throw new Error("the program made no TlsIdentity");
   const inputs = (name: string) => resources.find((resource) => resource.name === name)?.inputs;
   return { tls, resources, inputs };
+}
+
+const serverNames = ["t-server-key", "t-server-request", "t-server"];
+
+/** The keys and certificates that were made. */
+function tlsNames(resources: Registered[]): Set<string> {
+  const own = resources.filter(({ type }) => type.startsWith("tls:"));
+  return new Set(own.map(({ name }) => name));
 }
 
 describe("TlsIdentity", () => {
@@ -75,6 +83,79 @@ describe("TlsIdentity", () => {
     });
   });
 
+  it("has one CA at first, which clients trust and nginx does not show", async () => {
+    const { tls, resources } = await identity({});
+    expect(tlsNames(resources)).toEqual(new Set(["t-ca-key", "t-ca", ...serverNames]));
+    expect((await resolved(tls.certificatePem)).value).toBe("PEM of t-server");
+    expect(tls.trustedCaPem && (await resolved(tls.trustedCaPem)).value).toBe(caPem);
+  });
+
+  it("lets a second CA sign the server certificate, and the first one the second", async () => {
+    const { tls, resources, inputs } = await identity({ certificate: { caGeneration: 2 } });
+    const second = ["t-ca-2-key", "t-ca-2", "t-ca-2-cross-request", "t-ca-2-cross"];
+    expect(tlsNames(resources)).toEqual(new Set(["t-ca-key", "t-ca", ...second, ...serverNames]));
+    const secondCa = `PEM of t-ca-2\n${caPem}`;
+    expect(inputs("t-ca-2")).toEqual({
+      ...inputs("t-ca"),
+      privateKeyPem: secretInput("PEM of t-ca-2-key"),
+      subject: { commonName: "hub CA 2" },
+    });
+    expect(inputs("t-server")).toMatchObject({
+      caPrivateKeyPem: secretInput("PEM of t-ca-2-key"),
+      caCertPem: secondCa,
+    });
+    expect(inputs("t-ca-2-cross-request")).toEqual({
+      privateKeyPem: secretInput("PEM of t-ca-2-key"),
+      subject: { commonName: "hub CA 2" },
+    });
+    expect(inputs("t-ca-2-cross")).toEqual({
+      certRequestPem: "PEM of t-ca-2-cross-request",
+      caPrivateKeyPem: secretInput("PEM of t-ca-key"),
+      caCertPem: caPem,
+      isCaCertificate: true,
+      validityPeriodHours: 365 * 24,
+      earlyRenewalHours: 30 * 24,
+      allowedUses: ["cert_signing", "crl_signing"],
+      setSubjectKeyId: true,
+    });
+    expect(await resolved(tls.certificatePem)).toEqual({
+      value: "PEM of t-serverPEM of t-ca-2-cross",
+      secret: false,
+    });
+    expect(tls.caPem && (await resolved(tls.caPem)).value).toBe(secondCa);
+    expect(tls.trustedCaPem && (await resolved(tls.trustedCaPem)).value).toBe(caPem + secondCa);
+  });
+
+  it("leads from every CA that is not retired to the newest, over those between", async () => {
+    const { tls, resources, inputs } = await identity({
+      certificate: { caGeneration: 4, retiredCaGeneration: 1 },
+    });
+    const others = ["t-ca-3", "t-ca-4"].flatMap((ca) => [
+      ...[ca, `${ca}-key`, `${ca}-cross`, `${ca}-cross-request`],
+    ]);
+    expect(tlsNames(resources)).toEqual(new Set(["t-ca-2", "t-ca-2-key", ...others, ...serverNames]));
+    expect((await resolved(tls.certificatePem)).value).toBe(
+      "PEM of t-serverPEM of t-ca-4-crossPEM of t-ca-3-cross",
+    );
+    expect(inputs("t-ca-4-cross")).toMatchObject({
+      caPrivateKeyPem: secretInput("PEM of t-ca-3-key"),
+    });
+    expect(inputs("t-ca-3-cross")).toMatchObject({
+      caPrivateKeyPem: secretInput("PEM of t-ca-2-key"),
+    });
+  });
+
+  it("has one CA again once the others are retired", async () => {
+    const { tls, resources } = await identity({
+      certificate: { caGeneration: 2, retiredCaGeneration: 1 },
+    });
+    expect(tlsNames(resources)).toEqual(new Set(["t-ca-2-key", "t-ca-2", ...serverNames]));
+    expect((await resolved(tls.certificatePem)).value).toBe("PEM of t-server");
+    expect(tls.trustedCaPem && (await resolved(tls.trustedCaPem)).value).toBe(
+      `PEM of t-ca-2\n${caPem}`,
+    );
+  });
+
   it.each([
     [undefined, { algorithm: "ECDSA", ecdsaCurve: "P256" }],
     ["ECDSA-P256", { algorithm: "ECDSA", ecdsaCurve: "P256" }],
@@ -109,6 +190,7 @@ describe("TlsIdentity", () => {
     expect((await resolved(tls.certificatePem)).value).toBe("chain");
     expect(await resolved(tls.privateKeyPem)).toEqual({ value: "key", secret: true });
     expect(tls.caPem && (await resolved(tls.caPem)).value).toBe(caPem);
+    expect(tls.trustedCaPem).toBe(tls.caPem);
   });
 
   it("gives clients no CA if the own certificate comes without one", async () => {
@@ -116,6 +198,7 @@ describe("TlsIdentity", () => {
       ownCertificate: { certificatePem: "chain", privateKeyPem: "key" },
     });
     expect(tls.caPem).toBeUndefined();
+    expect(tls.trustedCaPem).toBeUndefined();
     expect(tls.caFingerprint).toBeUndefined();
   });
 });

@@ -26,6 +26,8 @@ const everything: PrivateRegistryArgs = {
   anonymousPull: true,
   certificate: {
     keyAlgorithm: "RSA-4096",
+    caGeneration: 5,
+    retiredCaGeneration: 1,
     caValidityDays: 3651,
     validityDays: 398,
     renewalDays: 397,
@@ -273,13 +275,33 @@ describe("a problem is told with what was expected, what was got and its mend", 
     // certificate
     [
       { certificate: "ECDSA-P256" },
-      "certificate: expected a map with keyAlgorithm, caValidityDays, validityDays, renewalDays, " +
-        `got a text of 10 bytes; ${set} --path private-registry:certificate.validityDays 365`,
+      "certificate: expected a map with keyAlgorithm, caGeneration, retiredCaGeneration, " +
+        `caValidityDays, validityDays, renewalDays, got a text of 10 bytes; ${set} --path private-registry:certificate.validityDays 365`,
     ],
     [
       { certificate: { keyAlgorithm: "ECDSA-P25" } },
       "certificate.keyAlgorithm: expected one of ECDSA-P256, ECDSA-P384, RSA-2048, RSA-4096, " +
         `got "ECDSA-P25"; ${set} --path private-registry:certificate.keyAlgorithm ECDSA-P256`,
+    ],
+    [
+      { certificate: { caGeneration: 0 } },
+      "certificate.caGeneration: expected a whole number from 1 to 999, got 0; " +
+        `${set} --path private-registry:certificate.caGeneration 2`,
+    ],
+    [
+      { certificate: { retiredCaGeneration: "none" } },
+      "certificate.retiredCaGeneration: expected a whole number from 0 to 999, " +
+        `got "none"; ${set} --path private-registry:certificate.retiredCaGeneration 1`,
+    ],
+    [
+      { certificate: { retiredCaGeneration: 1 } },
+      "certificate.caGeneration: expected 2 to 5, as retiredCaGeneration is 1, got 1; " +
+        `${set} --path private-registry:certificate.caGeneration 2`,
+    ],
+    [
+      { certificate: { caGeneration: 7, retiredCaGeneration: 2 } },
+      "certificate.caGeneration: expected 3 to 6, as retiredCaGeneration is 2, got 7; " +
+        `${set} --path private-registry:certificate.caGeneration 6`,
     ],
     [
       { certificate: { caValidityDays: 36501 } },

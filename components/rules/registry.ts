@@ -30,6 +30,10 @@ import { hostKey, isEncryptedKey, password, privateKey } from "./secrets";
 /** What `certificate` says when it says nothing; needed to compare what was set with it. */
 const certificateDefaults = { caValidityDays: 3650, validityDays: 365, renewalDays: 30 };
 
+/** Every handshake has a certificate more for each. */
+const maxTrustedCas = 4;
+const maxCaGeneration = 999;
+
 /** Further away than any machine's life, and within what X.509 dates can say. */
 const maxCaDays = 36_500;
 
@@ -77,15 +81,19 @@ const users = map(user, {
 const certificate = object(
   {
     keyAlgorithm: choice(keyAlgorithms).optional(),
+    caGeneration: integer(1, maxCaGeneration, { example: 2 }).optional(),
+    retiredCaGeneration: integer(0, maxCaGeneration, { example: 1 }).optional(),
     caValidityDays: integer(1, maxCaDays, { example: 3650, unit: "days" }).optional(),
     // Clients of Apple refuse more: support.apple.com/102028.
     validityDays: integer(1, 398, { example: 365, unit: "days" }).optional(),
     renewalDays: integer(1, 397, { example: 30, unit: "days" }).optional(),
   },
   {
-    expected: "a map with keyAlgorithm, caValidityDays, validityDays, renewalDays",
+    expected:
+      "a map with keyAlgorithm, caGeneration, retiredCaGeneration, caValidityDays, validityDays, " +
+      "renewalDays",
     example: { at: ["validityDays"], value: "365" },
-    whole: lifetimes,
+    whole: (value) => [...generations(value), ...lifetimes(value)],
   },
 );
 
@@ -274,6 +282,29 @@ function badNames(
 /** A name for a message; what follows a colon may be the password of an htpasswd line. */
 function printableName(name: string): string {
   return name.includes(":") ? "one with a colon" : JSON.stringify(name.slice(0, 80));
+}
+
+function generations(certificate: Readonly<Record<string, unknown>>): Finding[] {
+  const { caGeneration = 1, retiredCaGeneration: retired = 0 } = certificate;
+  if (!isGeneration(caGeneration, 1) || !isGeneration(retired, 0)) {
+    return []; // Told already.
+  }
+  const [least, most] = [retired + 1, retired + maxTrustedCas];
+  if (caGeneration >= least && caGeneration <= most) {
+    return [];
+  }
+  return [
+    {
+      path: ["caGeneration"],
+      expected: `${least} to ${most}, as retiredCaGeneration is ${retired}`,
+      got: String(caGeneration),
+      instead: String(caGeneration < least ? least : most),
+    },
+  ];
+}
+
+function isGeneration(value: unknown, least: number): value is number {
+  return typeof value === "number" && value >= least && value <= maxCaGeneration;
 }
 
 function lifetimes(certificate: Readonly<Record<string, unknown>>): Finding[] {

@@ -31,7 +31,8 @@ function outputs({ type, name }: Registered): Record<string, unknown> {
     case "tls:index/privateKey:PrivateKey":
       return { privateKeyPem: `PEM of ${name}` };
     case "tls:index/selfSignedCert:SelfSignedCert":
-      return { certPem: caPem };
+      // PEM may have text before it, by which the later ones are told apart.
+      return { certPem: name.endsWith("-ca") ? caPem : `PEM of ${name}\n${caPem}` };
     default:
       return {};
   }
