@@ -19,16 +19,17 @@ export interface CertificateArgs {
   keyAlgorithm?: KeyAlgorithm;
   /**
    * Which CA signs the server certificate, 1 or more; raise it by one to change the CA. The one
-   * before stays trusted until `retiredCaGeneration` names it, so that no client has to be first.
+   * before is trusted beside it until `retiredCaGeneration` names it, so it does not matter which
+   * client changes over when.
    *
    * @default 1
    */
   caGeneration?: number;
   /**
-   * The CA that clients trust no more, and with it all before; less than `caGeneration`, by 4 at
-   * most. It is gone for good, its key too.
+   * The last CA that is trusted no more: one less than `caGeneration`, or two less while the CA
+   * before is still trusted. A retired CA is gone for good, and its key too.
    *
-   * @default 0 - every CA that there was is trusted
+   * @default 0 - none
    */
   retiredCaGeneration?: number;
   /**
@@ -89,7 +90,7 @@ export class TlsIdentity extends pulumi.ComponentResource {
   public readonly privateKeyPem: pulumi.Output<string>;
   /** The CA that signed the server certificate, PEM; undefined if clients know it already. */
   public readonly caPem: pulumi.Output<string> | undefined;
-  /** What to give to clients, PEM: each CA that is not retired, the oldest first. */
+  /** What to give to clients, PEM: the CA, behind the one before if that is not retired. */
   public readonly trustedCaPem: pulumi.Output<string> | undefined;
   /** SHA-256 over the CA certificate, as openssl prints it. */
   public readonly caFingerprint: pulumi.Output<string> | undefined;
@@ -126,16 +127,11 @@ export class TlsIdentity extends pulumi.ComponentResource {
       earlyRenewalHours: (certificate.renewalDays ?? 30) * 24,
     };
 
-    let ca = this.authority(name, commonName, retiredCaGeneration + 1, certificate);
-    const trusted = [ca];
-    // The newest one's first: nginx shows them behind the server's own.
-    const crossCertificates: tls.LocallySignedCert[] = [];
-    for (let generation = retiredCaGeneration + 2; generation <= caGeneration; generation++) {
-      const next = this.authority(name, commonName, generation, certificate);
-      crossCertificates.unshift(this.crossCertificate(next, ca, lifetime));
-      trusted.push(next);
-      ca = next;
-    }
+    const authority = (generation: number) =>
+      this.authority(name, commonName, generation, certificate);
+    const ca = authority(caGeneration);
+    const before = caGeneration - 1 > retiredCaGeneration ? authority(caGeneration - 1) : undefined;
+    const cross = before && this.crossCertificate(ca, before, lifetime);
 
     const serverKey = new tls.PrivateKey(`${name}-server-key`, keyType(certificate), {
       parent: this,
@@ -164,10 +160,10 @@ export class TlsIdentity extends pulumi.ComponentResource {
       { parent: this },
     );
     return {
-      certificatePem: bundle([server, ...crossCertificates]),
+      certificatePem: bundle([server, cross]),
       privateKeyPem: serverKey.privateKeyPem,
       caPem: ca.certificate.certPem,
-      trustedCaPem: bundle(trusted.map((each) => each.certificate)),
+      trustedCaPem: bundle([before?.certificate, ca.certificate]),
     };
   }
 
@@ -259,8 +255,11 @@ function validityDays(certificate: CertificateArgs): number {
   return certificate.validityDays ?? 365;
 }
 
-function bundle(certificates: { certPem: pulumi.Output<string> }[]): pulumi.Output<string> {
-  return pulumi.all(certificates.map(({ certPem }) => certPem)).apply((pems) => pems.join(""));
+function bundle(
+  certificates: ({ certPem: pulumi.Output<string> } | undefined)[],
+): pulumi.Output<string> {
+  const pems = certificates.flatMap((certificate) => certificate?.certPem ?? []);
+  return pulumi.all(pems).apply((pems) => pems.join(""));
 }
 
 function ownIdentity(own: OwnCertificateArgs): Identity {

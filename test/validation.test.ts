@@ -26,7 +26,7 @@ const everything: PrivateRegistryArgs = {
   anonymousPull: true,
   certificate: {
     keyAlgorithm: "RSA-4096",
-    caGeneration: 5,
+    caGeneration: 3,
     retiredCaGeneration: 1,
     caValidityDays: 3651,
     validityDays: 398,
@@ -295,13 +295,15 @@ describe("a problem is told with what was expected, what was got and its mend", 
     ],
     [
       { certificate: { retiredCaGeneration: 1 } },
-      "certificate.caGeneration: expected 2 to 5, as retiredCaGeneration is 1, got 1; " +
+      "certificate.caGeneration: expected 2, or 3 with two CAs trusted, as " +
+        "retiredCaGeneration is 1, got 1; " +
         `${set} --path private-registry:certificate.caGeneration 2`,
     ],
     [
-      { certificate: { caGeneration: 7, retiredCaGeneration: 2 } },
-      "certificate.caGeneration: expected 3 to 6, as retiredCaGeneration is 2, got 7; " +
-        `${set} --path private-registry:certificate.caGeneration 6`,
+      { certificate: { caGeneration: 3 } },
+      "certificate.caGeneration: expected 1, or 2 with two CAs trusted, as " +
+        "retiredCaGeneration is 0, got 3; " +
+        `${set} --path private-registry:certificate.caGeneration 2`,
     ],
     [
       { certificate: { caValidityDays: 36501 } },

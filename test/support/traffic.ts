@@ -7,16 +7,27 @@ export interface Traffic {
   stop(): Promise<{ answered: number; failures: string[] }>;
 }
 
-/** Four connections that are kept, with one GET of `path` after the other on each. */
+/**
+ * Four at a time, one GET of `path` after the other.
+ *
+ * @param keepAlive Whether connections are kept; otherwise each request verifies the server's
+ *   certificate anew.
+ */
 export function startTraffic(
   options: Omit<RegistryClientOptions, "agent">,
   path: string,
   user: readonly [string, string],
+  { keepAlive }: { keepAlive: boolean } = { keepAlive: true },
 ): Traffic {
   const stopping = new AbortController();
   const failures: string[] = [];
   let answered = 0;
-  const agent = new Agent({ keepAlive: true, maxSockets: 4 });
+  const agent = new Agent({
+    keepAlive,
+    maxSockets: 4,
+    // A session that is taken up again verifies nothing.
+    ...(!keepAlive && { maxCachedSessions: 0 }),
+  });
   const client = new RegistryClient({ ...options, agent });
   const ask = async () => {
     while (!stopping.signal.aborted) {

@@ -111,6 +111,8 @@ place() {
   ! noted "$1" || return 0
   make_folder "\${1%/*}"
   placed="$placed$1$newline"
+  # What it held before is gone.
+  [ ! -f "$1" ] || taken="$taken$1$newline"
   unfinished=\${1%/*}/.private-registry-new
   rm -f "$unfinished"
   (umask "\${3:-022}" && printf '%s\\n' "$2" >"$unfinished")
