@@ -101,7 +101,7 @@ export interface TrustArgs {
   /** The port that the registry is published on, 1 to 65535. */
   httpsPort: number;
   /**
-   * The CA to trust, PEM.
+   * The CA to trust, PEM; or several.
    *
    * @default - none is placed; the machine is expected to know the issuer
    */
@@ -143,7 +143,7 @@ export interface LoginArgs {
  *   installation: "hub",
  *   hosts: ["registry.example.com"],
  *   httpsPort: 443,
- *   caPem: identity.caPem,
+ *   caPem: identity.trustedCaPem,
  *   registryAddress: "10.0.0.5",
  * });
  * ```

@@ -6,4 +6,4 @@ const identity = new TlsIdentity("mail", {
   certificate: { keyAlgorithm: "RSA-2048", validityDays: 90, renewalDays: 14 },
 });
 
-export const { certificatePem, privateKeyPem, caPem, caFingerprint } = identity;
+export const { certificatePem, privateKeyPem, trustedCaPem, caFingerprint } = identity;

@@ -187,6 +187,13 @@ async function anchors(): Promise<string[]> {
 }
 
 describe("a second CA", () => {
+  it("is planned beside the first one, which stays as it is", async () => {
+    await deployment.configure({ ...settings, certificate: { caGeneration: 2 } });
+    const plan = await deployment.pulumi("preview");
+    expect(plan).toMatch(/registry-tls-ca-2 +create/);
+    expect(plan).not.toMatch(/registry-tls-ca(-key)? /);
+  });
+
   it("costs no client a request, whether it is set up by up, by hand or in between", async () => {
     const caPem = cas[1] ?? "";
     const requests = startTraffic({ port, host: "hub.test", caPem }, path, alice, {
