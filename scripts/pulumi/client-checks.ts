@@ -30,12 +30,17 @@ const commandSchema = z.object({
   type: z.enum(["command:remote:Command", "command:local:Command"]),
   // One that is to be deleted has another in its place.
   delete: z.literal(false).optional(),
-  inputs: z.object({ stdin: revealed(z.string()), connection: revealed(z.looseObject({})).optional() }),
+  inputs: z.object({
+    stdin: revealed(z.string()),
+    connection: revealed(z.looseObject({})).optional(),
+  }),
 });
 
 type ClientCommand = z.infer<typeof commandSchema> & { name: string };
 
-const stateSchema = z.object({ deployment: z.object({ resources: z.array(z.unknown()).nullish() }) });
+const stateSchema = z.object({
+  deployment: z.object({ resources: z.array(z.unknown()).nullish() }),
+});
 
 /** The value, or the secret, that `schema` describes. */
 function revealed<T extends z.ZodType>(schema: T) {
@@ -123,7 +128,10 @@ async function runChecks(context: Context, cli: PulumiCli, commands: readonly Cl
       const { stdin, connection } = inputs;
       const check = { create: "sh -s -- check", stdin: pulumi.secret(stdin) };
       const { stdout } = connection
-        ? new command.remote.Command(name, { ...check, connection: pulumi.secret(once(connection)) })
+        ? new command.remote.Command(name, {
+            ...check,
+            connection: pulumi.secret(once(connection)),
+          })
         : new command.local.Command(name, check);
       stdout.apply((said) => heard.set(name, said));
     }
