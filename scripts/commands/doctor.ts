@@ -9,7 +9,10 @@ import { portMend, portState } from "../engine/port";
 import { findProgram } from "../find-program";
 import { images } from "../pins";
 import { findCli } from "../pulumi/cli";
+import { checkClients } from "../pulumi/client-checks";
 import { pluginStates } from "../pulumi/plugins";
+import { hasClients } from "../pulumi/stack";
+import { ownFolder } from "../paths";
 import { formatFindings, isHealthy, type Finding } from "./findings";
 
 /** Builds of the engine and the images take this much at most, with Go's caches. */
@@ -29,6 +32,7 @@ export async function doctor(): Promise<number> {
     await checkCli(context),
     ...checkPlugins(context),
     checkBackend(context),
+    ...(await checkClientMachines(context)),
     await checkDisk(context.store.cacheFolder),
   ];
   process.stdout.write(formatFindings(findings));
@@ -167,6 +171,25 @@ function checkBackend(context: Context): Finding {
   const { backend, stack } = context;
   const where = backend.env["PULUMI_BACKEND_URL"] ?? "your own backend";
   return { thing: "stack", state: "ok", detail: `${stack.name}, kept in ${where}` };
+}
+
+/** Asks every client machine whether it still is as the last `up` left it. */
+async function checkClientMachines(context: Context): Promise<Finding[]> {
+  const { backend, env, home, parts, pins, project, stack, store } = context;
+  if (backend.backend !== "ours" || !hasClients(ownFolder, project.name, stack.name)) return [];
+  const cli = await findCli({ env, home, version: pins.pulumi, parts, store });
+  if (cli === undefined) return [];
+  const checks = await checkClients(context, cli);
+  return checks.map(({ name, changed, failure }): Finding => {
+    const thing = `client ${name}`;
+    if (failure !== undefined) {
+      const mend = ["Mend that; or, if it is gone for good: npm run forget -- " + name];
+      return { thing, state: "broken", detail: failure, mend };
+    }
+    if (changed.length === 0) return { thing, state: "ok", detail: "as it was set up" };
+    const detail = `changed since: ${changed.join(", ")}`;
+    return { thing, state: "missing", detail, mend: ["npm run up sets it up again."] };
+  });
 }
 
 async function checkDisk(cacheFolder: string): Promise<Finding> {

@@ -92,7 +92,7 @@ export function withChanged(exported: string, checks: readonly ClientCheck[]): s
     const check = checks.find(({ urn }) => urn === resource.urn && resource.delete !== true);
     if (check === undefined) continue;
     for (const recorded of [resource.inputs, resource.outputs]) {
-      if (recorded) recorded["create"] = `: changed since: ${check.changed.join(", ")}`;
+      if (recorded) recorded["create"] = `changed since: ${check.changed.join(", ")}`;
     }
   }
   return JSON.stringify(state);
