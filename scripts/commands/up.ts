@@ -4,7 +4,7 @@ import { EngineApi } from "../engine/api";
 import { requirePort } from "../engine/port";
 import { ownFolder } from "../paths";
 import { takeUpKilledRun } from "../pulumi/killed-run";
-import { runPulumiWithClients } from "../pulumi/clients";
+import { upWithClients } from "../pulumi/clients";
 import { ensureStack, askPulumi } from "../pulumi/run";
 import { hasContainers } from "../pulumi/stack";
 import { setUp } from "../setup/set-up";
@@ -22,7 +22,7 @@ export async function up(args: readonly string[]): Promise<number> {
     await takeUpKilledRun(context, cli);
     await findChangedClients(context, cli);
   }
-  const code = await runPulumiWithClients(context, cli, ["up", ...withDefaults(args)]);
+  const code = await upWithClients(context, cli, withDefaults(args));
   if (code !== 0 || isHelp(args) || args.includes("--preview-only")) return code;
 
   const stack = context.stack.from === "argument" ? ["--stack", context.stack.name] : [];

@@ -1,10 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Context } from "../context";
 import type { PulumiCli } from "./cli";
-import { askPulumi, runPulumi } from "./run";
+import { askPulumi, isInterrupted, runPulumi } from "./run";
 
 /** A client machine as the stack's state knows it. */
 export interface Client {
@@ -18,6 +18,8 @@ export interface Client {
 /** An operation on a resource that failed. */
 export interface Failure {
   urn: string;
+  /** The component that the resource is in; empty if it is in none. */
+  parent: string;
   /** As Pulumi calls it: `create`, `update`, `delete`, `create-replacement`… */
   operation: string;
 }
@@ -30,15 +32,28 @@ const stateSchema = z.object({
   }),
 });
 
+const resourceSchema = z.object({ parent: z.string() }).nullish();
 const eventSchema = z.object({
-  resOpFailedEvent: z.object({ metadata: z.object({ urn: z.string(), op: z.string() }) }),
+  resOpFailedEvent: z.object({
+    metadata: z.object({
+      urn: z.string(),
+      op: z.string(),
+      old: resourceSchema,
+      new: resourceSchema,
+    }),
+  }),
 });
+
+const CLIENT = "private-registry:index:ClientTrust";
+
+/** Arguments of `up` that choose which resources are done, or that all are tried anyway. */
+const CHOOSING = /^(-t|--target|--continue-on-error|--preview-only)(=.*)?$/;
 
 /** The clients in what `pulumi stack export` prints. */
 export function clientsOf(exported: string): Client[] {
   const resources = stateSchema.parse(JSON.parse(exported)).deployment.resources ?? [];
   return resources
-    .filter(({ type }) => type === "private-registry:index:ClientTrust")
+    .filter(({ type }) => type === CLIENT)
     .map(({ urn, parent }) => ({
       // A PrivateRegistry puts its own name in front of its clients'.
       name: nameOf(urn).replace(`${nameOf(parent ?? "")}-`, ""),
@@ -53,13 +68,17 @@ export function failuresOf(events: string): Failure[] {
     .split("\n")
     .filter((line) => line.includes('"resOpFailedEvent"'))
     .map((line) => eventSchema.parse(JSON.parse(line)).resOpFailedEvent.metadata)
-    .map(({ urn, op }) => ({ urn, operation: op }));
+    .map(({ urn, op, old, new: next }) => ({
+      urn,
+      parent: (next ?? old)?.parent ?? "",
+      operation: op,
+    }));
 }
 
 /** What to do about the clients among what failed. */
 export function adviceOn(failures: readonly Failure[], clients: readonly Client[]): string[] {
-  return clients.flatMap(({ name, children }) => {
-    const failure = failures.find(({ urn }) => children.includes(urn));
+  return clients.flatMap(({ name, urn }) => {
+    const failure = failures.find(({ parent }) => parent === urn);
     if (failure === undefined) return [];
     if (!failure.operation.startsWith("delete")) {
       return [
@@ -80,29 +99,75 @@ export function adviceOn(failures: readonly Failure[], clients: readonly Client[
 export async function runPulumiWithClients(
   context: Context,
   cli: PulumiCli,
-  [command, ...args]: readonly [command: string, ...args: string[]],
+  command: readonly string[],
 ): Promise<number> {
+  const { code, failures } = await runAndListFailures(context, cli, command);
+  await tellFailedClients(context, cli, failures);
+  return code;
+}
+
+/**
+ * `pulumi up`, with all clients but those that fail. Pulumi starts nothing more once something has
+ * failed. If only clients have, then the registry, which they depend on, is up to date, and a second
+ * run does the rest without them. That run goes on after a failure, as the first one must not: it
+ * might delete a registry that is in use yet, because what switches over to the new one has failed.
+ */
+export async function upWithClients(
+  context: Context,
+  cli: PulumiCli,
+  args: readonly string[],
+): Promise<number> {
+  const { code, failures } = await runAndListFailures(context, cli, ["up", ...args]);
+  const others = isInterrupted(code) ? undefined : argumentsForOthers(args, failures);
+  if (others !== undefined) {
+    context.progress.note("• Pulumi stopped where a client failed: the others now, without it");
+    const second = await runAndListFailures(context, cli, ["up", ...others]);
+    failures.push(...second.failures);
+  }
+  await tellFailedClients(context, cli, failures);
+  return code;
+}
+
+/**
+ * What the second run of `up` is given, which does all but the clients that failed in the first;
+ * undefined if something else failed, or `args` choose what is done.
+ */
+export function argumentsForOthers(
+  args: readonly string[],
+  failures: readonly Failure[],
+): string[] | undefined {
+  const ofClients = failures.filter(({ parent }) => typeOf(parent) === CLIENT);
+  if (ofClients.length === 0 || ofClients.length < failures.length) return undefined;
+  if (args.some((argument) => CHOOSING.test(argument))) return undefined;
+  const excluded = ofClients.flatMap(({ urn }) => ["--exclude", urn]);
+  return [...args, "--yes", "--skip-preview", "--continue-on-error", ...excluded];
+}
+
+/** Runs the CLI as {@link runPulumi}, and gives its exit code and what failed. */
+async function runAndListFailures(
+  context: Context,
+  cli: PulumiCli,
+  [command = "", ...args]: readonly string[],
+): Promise<{ code: number; failures: Failure[] }> {
   const folder = mkdtempSync(join(tmpdir(), "private-registry-events-"));
   try {
     const log = join(folder, "events.json");
     // The option is there for those who ask for debugging commands, such as the automation API.
     const env = { PULUMI_DEBUG_COMMANDS: "true" };
     const code = await runPulumi(context, cli, [command, "--event-log", log, ...args], env);
-    if (code !== 0) await tellFailedClients(context, cli, log);
-    return code;
+    // Without a log, it ended before anything was done.
+    const failed = code !== 0 && existsSync(log);
+    return { code, failures: failed ? failuresOf(readFileSync(log, "utf8")) : [] };
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
-async function tellFailedClients(context: Context, cli: PulumiCli, log: string): Promise<void> {
-  let events: string;
-  try {
-    events = readFileSync(log, "utf8");
-  } catch {
-    return; // It failed before anything was done.
-  }
-  const failures = failuresOf(events);
+async function tellFailedClients(
+  context: Context,
+  cli: PulumiCli,
+  failures: readonly Failure[],
+): Promise<void> {
   if (failures.length === 0) return;
   for (const line of adviceOn(failures, await readClients(context, cli))) {
     context.progress.note(line);
@@ -118,4 +183,9 @@ export async function readClients(context: Context, cli: PulumiCli): Promise<Cli
 /** The last part of a URN. */
 function nameOf(urn: string): string {
   return urn.split("::").at(-1) ?? "";
+}
+
+/** The type of the resource itself, which a URN has after those of the components it is in. */
+function typeOf(urn: string): string {
+  return urn.split("::")[2]?.split("$").at(-1) ?? "";
 }

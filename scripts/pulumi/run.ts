@@ -7,11 +7,19 @@ import type { PulumiCli } from "./cli";
 import { prepareBackend } from "./environment";
 import { stackExists } from "./stack";
 
+/** What {@link runPulumi} adds a signal's number to, as shells do. */
+const SIGNALLED = 128;
+
+/** Whether this exit code of {@link runPulumi} says that somebody asked the run to end. */
+export function isInterrupted(code: number): boolean {
+  return code > SIGNALLED;
+}
+
 /**
  * Runs the CLI with this run's own input and output.
  *
  * @param env Added to the CLI's environment.
- * @returns Its exit code.
+ * @returns Its exit code; 128 and the signal's number when it was ended by one.
  */
 export async function runPulumi(
   context: Context,
@@ -19,9 +27,10 @@ export async function runPulumi(
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
 ): Promise<number> {
+  let signal: NodeJS.Signals | undefined;
   // Ctrl-C reaches the CLI too, which then ends in good order; this run waits for it.
-  const ignore = () => undefined;
-  process.on("SIGINT", ignore);
+  const interrupt = () => (signal = "SIGINT");
+  process.on("SIGINT", interrupt);
   try {
     const running = execa(cli.program, args, {
       cwd: checkout,
@@ -30,15 +39,20 @@ export async function runPulumi(
       stdio: "inherit",
       reject: false,
     });
-    const forward = () => void running.kill("SIGTERM");
+    const forward = () => {
+      signal = "SIGTERM";
+      running.kill(signal);
+    };
     process.on("SIGTERM", forward);
     const result = await running;
     process.off("SIGTERM", forward);
-    if (result.signal !== undefined) return 128 + constants.signals[result.signal];
+    if (result.exitCode === 0) return 0;
+    signal = result.signal ?? signal;
+    if (signal !== undefined) return SIGNALLED + constants.signals[signal];
     if (result.exitCode === undefined) throw new Error(result.shortMessage);
     return result.exitCode;
   } finally {
-    process.off("SIGINT", ignore);
+    process.off("SIGINT", interrupt);
   }
 }
 

@@ -1,6 +1,3 @@
-import { rm } from "node:fs/promises";
-import { join, resolve } from "node:path";
-import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Deployment } from "../support/deployment";
 import { createNetwork, freePort, type TestNetwork } from "../support/engine";
@@ -8,7 +5,6 @@ import { type Machine, startMachine } from "../support/machine";
 
 // Two clients, one of which is switched off for good.
 
-const checkout = resolve(import.meta.dirname, "../..");
 let network: TestNetwork;
 let lasting: Machine;
 let gone: Machine;
@@ -26,8 +22,6 @@ beforeAll(async () => {
   made.push(() => gone.stop());
   deployment = await Deployment.create();
   made.push(() => deployment.remove());
-  const { stackName } = deployment;
-  made.push(() => rm(join(checkout, `Pulumi.${stackName}.yaml`), { force: true }));
   settings = {
     domains: ["hub.test"],
     httpsPort: await freePort(),
@@ -50,17 +44,6 @@ async function trusts(machine: Machine): Promise<boolean> {
   return exitCode === 0;
 }
 
-/** `npm run <command>` for the stack of the test. */
-async function run(...command: string[]) {
-  const { exitCode, all } = await execa(process.execPath, ["scripts/bootstrap.cjs", ...command], {
-    cwd: checkout,
-    env: deployment.environment,
-    all: true,
-    reject: false,
-  });
-  return { exitCode, all };
-}
-
 describe("one client of two", () => {
   it("that does not answer is named by up, and the other one is set up", async () => {
     const failure = await deployment.failingUp(settings);
@@ -79,25 +62,25 @@ describe("one client of two", () => {
     expect(await trusts(gone)).toBe(true);
     await gone.exec("kill $(cat /run/sshd.pid)");
 
-    const { exitCode, all } = await run("down");
+    const { exitCode, output } = await deployment.npmRun("down");
     expect(exitCode).not.toBe(0);
-    expect(all).toContain("client gone is not cleaned");
-    expect(all).toContain("npm run forget -- gone");
-    expect(all).not.toContain("client lasting");
+    expect(output).toContain("client gone is not cleaned");
+    expect(output).toContain("npm run forget -- gone");
+    expect(output).not.toContain("client lasting");
     expect(await trusts(lasting)).toBe(false);
   });
 
   it("is forgotten by one command, and then down takes everything away", async () => {
-    const unknown = await run("forget", "nobody");
+    const unknown = await deployment.npmRun("forget", "nobody");
     expect(unknown.exitCode).toBe(1);
-    expect(unknown.all).toContain("client nobody: not known to stack");
-    expect(unknown.all).toContain("Its clients: gone");
+    expect(unknown.output).toContain("client nobody: not known to stack");
+    expect(unknown.output).toContain("Its clients: gone");
 
-    const { exitCode, all } = await run("forget", "gone");
-    expect(all).toContain("✓ client gone: forgotten");
+    const { exitCode, output } = await deployment.npmRun("forget", "gone");
+    expect(output).toContain("✓ client gone: forgotten");
     expect(exitCode).toBe(0);
 
-    expect((await run("down")).exitCode).toBe(0);
+    expect((await deployment.npmRun("down")).exitCode).toBe(0);
     expect(await deployment.objects()).toEqual({ containers: [], volumes: [], networks: [] });
   });
 });

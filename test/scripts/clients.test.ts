@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { adviceOn, clientsOf, failuresOf } from "../../scripts/pulumi/clients";
+import { adviceOn, argumentsForOthers, clientsOf, failuresOf } from "../../scripts/pulumi/clients";
 
 const stack = "urn:pulumi:dev::private-registry::";
 const registry = `${stack}private-registry:index:PrivateRegistry::registry`;
-const trust = (name: string) => `${stack}private-registry:index:ClientTrust::registry-${name}`;
-const command = (name: string) => `${stack}command:remote:Command::registry-${name}-trust`;
+const type = "private-registry:index:PrivateRegistry$private-registry:index:ClientTrust";
+const trust = (name: string) => `${stack}${type}::registry-${name}`;
+const command = (name: string) => `${stack}${type}$command:remote:Command::registry-${name}-trust`;
 
 const exported = JSON.stringify({
   deployment: {
@@ -31,16 +32,31 @@ describe("the clients of a stack", () => {
   });
 });
 
+/** The lines of Pulumi's event log about operations on the clients' commands. */
+function events(operation: string, ...names: string[]): string {
+  const event = (name: string) => {
+    const state = { parent: trust(name) };
+    const isDelete = operation.startsWith("delete");
+    return {
+      urn: command(name),
+      op: operation,
+      old: isDelete ? state : null,
+      new: isDelete ? null : state,
+    };
+  };
+  return [
+    { resourcePreEvent: { metadata: event("a-web1") } },
+    ...names.map((name) => ({ resOpFailedEvent: { metadata: event(name) } })),
+  ]
+    .map((line) => `${JSON.stringify(line)}\n`)
+    .join("");
+}
+
+const serverFailure = { urn: `${stack}docker:index:Container::c`, parent: registry };
+
 describe("a failed client", () => {
-  const events = (operation: string) =>
-    [
-      { resourcePreEvent: { metadata: { urn: command("a-web1"), op: operation } } },
-      { resOpFailedEvent: { metadata: { urn: command("web1"), op: operation } } },
-    ]
-      .map((event) => `${JSON.stringify(event)}\n`)
-      .join("");
-  const advice = (operation: string) =>
-    adviceOn(failuresOf(events(operation)), clientsOf(exported)).join("\n");
+  const advice = (operation: string, state = exported) =>
+    adviceOn(failuresOf(events(operation, "web1")), clientsOf(state)).join("\n");
 
   it("that cannot be cleaned is named, with the command that forgets it", () => {
     expect(advice("delete")).toContain("client web1 is not cleaned");
@@ -53,7 +69,39 @@ describe("a failed client", () => {
     expect(advice("update")).toContain("config rm --path clients.web1");
   });
 
-  it("is not told of when something else fails", () => {
-    expect(adviceOn([{ urn: registry, operation: "create" }], clientsOf(exported))).toEqual([]);
+  it("is named too when it was never set up, so that the state lacks its command", () => {
+    const { deployment } = JSON.parse(exported) as { deployment: { resources: object[] } };
+    const resources = deployment.resources.filter(
+      (resource) => !Object.values(resource).includes(command("web1")),
+    );
+    expect(resources).toHaveLength(deployment.resources.length - 1);
+    const state = JSON.stringify({ deployment: { resources } });
+    expect(advice("create", state)).toContain("client web1 is not set up");
   });
+
+  it("is not told of when something else fails", () => {
+    expect(adviceOn([{ ...serverFailure, operation: "create" }], clientsOf(exported))).toEqual([]);
+  });
+});
+
+describe("the others", () => {
+  const failures = failuresOf(events("create", "web1", "a-web1"));
+
+  it("are done without the clients that failed, whatever fails next", () => {
+    expect(argumentsForOthers(["--yes", "--refresh"], failures)).toEqual([
+      ...["--yes", "--refresh", "--yes", "--skip-preview", "--continue-on-error"],
+      ...["--exclude", command("web1"), "--exclude", command("a-web1")],
+    ]);
+  });
+
+  it("are left alone when the registry itself failed, or nothing did", () => {
+    const more = [...failures, { ...serverFailure, operation: "create" }];
+    expect(argumentsForOthers([], more)).toBeUndefined();
+    expect(argumentsForOthers([], [])).toBeUndefined();
+  });
+
+  it.each(["--target=urn", "-t", "--continue-on-error", "--preview-only"])(
+    "are left alone with %s, which chooses what is done",
+    (argument) => expect(argumentsForOthers([argument], failures)).toBeUndefined(),
+  );
 });

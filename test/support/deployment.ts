@@ -191,6 +191,19 @@ export class Deployment {
     return stdout + stderr;
   }
 
+  /** `npm run <command>` in the checkout, which finds this stack and its settings. */
+  async npmRun(...command: string[]): Promise<{ exitCode: number | undefined; output: string }> {
+    await rm(join(project, this.stackFile), { force: true });
+    await symlink(join(this.folder, this.stackFile), join(project, this.stackFile));
+    const { exitCode, all } = await execa(process.execPath, ["scripts/bootstrap.cjs", ...command], {
+      cwd: project,
+      env: this.environment,
+      all: true,
+      reject: false,
+    });
+    return { exitCode, output: all };
+  }
+
   /** What the stack has on the engine, by its state. */
   async objects(): Promise<EngineObjects> {
     const { deployment } = (await this.stack.exportStack()) as {
@@ -215,8 +228,13 @@ export class Deployment {
       }
     } finally {
       await execa("docker", ["volume", "rm", "--force", this.dataVolume], { reject: false });
+      await rm(join(project, this.stackFile), { force: true });
       await rm(this.folder, { recursive: true, force: true });
     }
+  }
+
+  private get stackFile(): string {
+    return `Pulumi.${this.stackName}.yaml`;
   }
 
   private async run<T>(
