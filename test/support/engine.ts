@@ -117,6 +117,21 @@ export async function createNetwork(
   return { name, gateway, remove };
 }
 
+/** A network whose gateway is an IPv6 address; those in it have one too, beside their IPv4's. */
+export async function createIpv6Network(): Promise<TestNetwork> {
+  const name = `private-registry-test-${randomBytes(4).toString("hex")}`;
+  const prefix = `fd${randomBytes(5).toString("hex")}`.replace(/(.{4})(?=.)/g, "$1:");
+  const gateway = `${prefix}::1`;
+  await docker(
+    ...["network", "create", "--label", "private-registry-test=network"],
+    ...["--ipv6", "--subnet", `${prefix}::/64`, "--gateway", gateway, name],
+  );
+  const remove = async () => {
+    await docker("network", "rm", name);
+  };
+  return { name, gateway, remove };
+}
+
 /**
  * An image like `base` with a label of its own and, if `shell` is given, with what that line of
  * shell changed as root. The caller removes it.

@@ -25,6 +25,8 @@ export interface MachineOptions {
    * @default "root"
    */
   user?: string;
+  /** @default 22 */
+  sshPort?: number;
   /**
    * What the user may do with sudo: everything, everything with the password {@link userPassword},
    * or nothing.
@@ -63,6 +65,8 @@ export interface Machine {
   readonly name: string;
   /** The machine's IPv4 address in its network. */
   readonly ip: string;
+  /** Its IPv6 address there; empty in a network without. */
+  readonly ipv6: string;
   /** Who logs in. */
   readonly user: string;
   /** An OpenSSH private key that the user logs in with. */
@@ -96,13 +100,13 @@ const imageFolders: Record<MachineKind, string | undefined> = {
  * The caller stops it in a `finally` or an `afterAll`.
  */
 export async function startMachine(options: MachineOptions = {}): Promise<Machine> {
-  const { kind = "docker", user = "root", sudo = "passwordless" } = options;
+  const { kind = "docker", user = "root", sshPort = 22, sudo = "passwordless" } = options;
   const image = await machineImage(kind);
   const imageFolder = imageFolders[kind];
   const name = options.name ?? `private-registry-test-${randomBytes(4).toString("hex")}`;
   await execa("docker", [
     ...["run", "--detach", "--init", "--name", name, "--hostname", name],
-    ...["--label", "private-registry-test=machine"],
+    ...["--label", "private-registry-test=machine", "--env", `SSH_PORT=${sshPort}`],
     ...(options.network === undefined ? [] : ["--network", options.network]),
     ...(imageFolder === undefined ? [] : [...nestedContainers, "--volume", imageFolder]),
     ...(options.runArguments ?? []),
@@ -141,11 +145,13 @@ export async function startMachine(options: MachineOptions = {}): Promise<Machin
     }
     const { stdout: sshPrivateKey } = await exec(authorizeNewKey, { user });
     const { stdout: hostKey } = await exec("cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub");
-    const { stdout: ip } = await execa("docker", [
+    const { stdout: addresses } = await execa("docker", [
       ...["inspect", "--format"],
-      ...["{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", name],
+      "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}}{{end}}",
+      name,
     ]);
-    return { name, ip, user, sshPrivateKey, hostKey: hostKey.trim(), exec, stop };
+    const [ip = "", ipv6 = ""] = addresses.split(" ");
+    return { name, ip, ipv6, user, sshPrivateKey, hostKey: hostKey.trim(), exec, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -165,7 +171,7 @@ export async function listing(machine: Machine): Promise<string> {
 const startSshd = `
 ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
 mkdir -p /run/sshd
-/usr/sbin/sshd -D -e 2>/var/log/sshd.log &
+/usr/sbin/sshd -D -e -p "$SSH_PORT" 2>/var/log/sshd.log &
 `;
 
 const startContainerd = `${startSshd}containerd >/var/log/containerd.log 2>&1 & wait`;
