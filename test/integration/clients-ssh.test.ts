@@ -6,8 +6,9 @@ import { LocalWorkspace, PulumiCommand, type Stack } from "@pulumi/pulumi/automa
 import { execa } from "execa";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ClientTrust, type ClientTrustArgs } from "../../components/client-trust";
-import { type BareRegistry, startBareRegistry } from "../support/bare-registry";
-import { type Machine, startMachine, userPassword } from "../support/machine";
+import { type BareRegistry, registryUser, startBareRegistry } from "../support/bare-registry";
+import { listing, type Machine, startMachine, userPassword } from "../support/machine";
+import { RegistryClient } from "../support/registry-client";
 import { watchProcesses } from "../support/processes";
 
 const network = "private-registry-test-ssh";
@@ -178,6 +179,54 @@ describe("a client that is destroyed", () => {
     expect(await trusts(machine, "hub.test")).toBe(false);
     const { exitCode } = await machine.exec("ls /var/lib/private-registry", { reject: false });
     expect(exitCode).not.toBe(0);
+  });
+});
+
+describe("a machine of busybox and dropbear, with skopeo", () => {
+  let busybox: Machine;
+  let client: OneClient;
+  let before: string;
+
+  beforeAll(async () => {
+    busybox = await startMachine({ network, kind: "busybox" });
+    before = await listing(busybox);
+    client = await OneClient.create();
+  });
+  afterAll(async () => {
+    await client.remove();
+    await busybox.stop();
+  });
+
+  const busyboxArgs = () => {
+    const { ip, user, sshPrivateKey, hostKey } = busybox;
+    return args({ host: ip, user, privateKey: sshPrivateKey, hostKey });
+  };
+
+  it("is set up, and says that it has nothing to prove it with", async () => {
+    await client.up(busyboxArgs());
+    expect(await client.report()).toMatchObject({
+      value: expect.stringContaining(`podman: trusts hub.test, hub.test:443
+not in use: docker, containerd
+hosts: hub.test at ${registry.ip}
+not proved: this machine has no curl, GNU wget or openssl`) as string,
+    });
+  });
+
+  it("pulls", async () => {
+    const { name, password } = registryUser;
+    const options = { address: registry.ip, host: registry.ip, port: 443, caPem: registry.caPem };
+    await new RegistryClient(options).push("tiny", "1", [name, password]);
+    const pull = `skopeo copy --src-creds ${name}:${password} docker://hub.test/tiny:1 dir:/pulled`;
+    await busybox.exec(`${pull} && [ -s /pulled/manifest.json ]`);
+  });
+
+  it("is left alone by a second up", async () => {
+    expect(await client.up(busyboxArgs())).toEqual({ same: 3 });
+  });
+
+  it("is byte for byte as before once the registry is removed", async () => {
+    await client.up();
+    expect(await listing(busybox)).toBe(before);
   });
 });
 

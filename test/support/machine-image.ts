@@ -2,16 +2,17 @@ import { createHash } from "node:crypto";
 import { execa } from "execa";
 
 /**
- * What a machine has on it. Every kind also has sshd, sudo, curl and CA certificates.
+ * What a machine has on it. Every kind but `busybox` also has sshd, sudo, curl and CA certificates.
  *
  * `containerd` is of this machine's own release, `containerd-2` of Debian's newest; `plain` has no
- * container runtime.
+ * container runtime. `busybox` has nothing but busybox, dropbear and skopeo.
  */
-export type MachineKind = "containerd" | "containerd-2" | "docker" | "podman" | "plain";
+export type MachineKind = "busybox" | "containerd" | "containerd-2" | "docker" | "podman" | "plain";
 
 const commonPackages = ["ca-certificates", "curl", "openssh-server", "openssl", "sudo"];
 
 const packages: Record<MachineKind, readonly string[]> = {
+  busybox: ["busybox-static", "dropbear-bin", "skopeo"],
   containerd: ["containerd"],
   "containerd-2": ["containerd"],
   docker: ["docker.io", "iptables"],
@@ -44,7 +45,7 @@ export async function machineImage(kind: MachineKind): Promise<string> {
   const began = Date.now();
   process.stderr.write(`building the image of "${kind}" client machines: about a minute, once\n`);
   const built = await execa("sh", ["-s", "--", tag, packagesOf(kind).join(" ")], {
-    input: recipe(suites[kind]),
+    input: recipe(kind),
     all: true,
     reject: false,
   });
@@ -63,17 +64,18 @@ export async function hasMachineImage(kind: MachineKind): Promise<boolean> {
 }
 
 function packagesOf(kind: MachineKind): string[] {
-  return [...commonPackages, ...packages[kind]].sort();
+  return [...(kind === "busybox" ? [] : commonPackages), ...packages[kind]].sort();
 }
 
 function tagOf(kind: MachineKind): string {
-  const script = recipe(suites[kind]);
-  const hash = createHash("sha256").update(script).update(packagesOf(kind).join());
+  const hash = createHash("sha256").update(recipe(kind)).update(packagesOf(kind).join());
   return `private-registry-test/client-${kind}:${hash.digest("hex").slice(0, 12)}`;
 }
 
 /** $1 is the tag, $2 the packages. */
-const recipe = (suite: string | undefined) => `
+function recipe(kind: MachineKind): string {
+  const suite = suites[kind];
+  return `
 set -eu
 root=$(mktemp -d)
 chmod 755 "$root"
@@ -109,5 +111,29 @@ rm "$root/usr/sbin/policy-rc.d" "$root/etc/resolv.conf"
 rm -f "$root"/etc/ssh/ssh_host_*
 rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/cache/apt/*.bin "$root"/var/lib/apt/lists/* \\
   "$root"/usr/share/doc/* "$root"/usr/share/man/* "$root"/usr/share/locale/*
-tar -C "$root" -c . | docker import - "$1"
+${kind === "busybox" ? stripped : ""}tar -C "$root" -c . | docker import - "$1"
+`;
+}
+
+/** Leaves nothing in $root but busybox, dropbear and skopeo with the libraries that they load. */
+const stripped = `
+chroot "$root" sh -s <<'END'
+set -eu
+for program in /bin/busybox /usr/sbin/dropbear /usr/bin/dropbearkey /usr/bin/dropbearconvert \\
+  /usr/bin/skopeo; do
+  for file in "$program" $(ldd "$program" | grep -o '/[^ ]*'); do
+    mkdir -p "/bare/\${file%/*}"
+    cp -L "$file" "/bare$file"
+  done
+done
+cd /bare
+mkdir -p etc/containers proc root run sbin tmp usr/bin usr/sbin var/lib var/log var/tmp
+cp /etc/containers/policy.json etc/containers
+echo 'root:x:0:0::/root:/bin/sh' >etc/passwd
+echo 'root:x:0:' >etc/group
+chroot . /bin/busybox --install -s
+END
+find "$root" -mindepth 1 -maxdepth 1 ! -name bare -exec rm -rf {} +
+mv "$root"/bare/* "$root"
+rmdir "$root/bare"
 `;

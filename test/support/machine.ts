@@ -87,6 +87,7 @@ const nestedContainers = [
 
 /** Where the runtimes keep images, which cannot be in another overlay. */
 const imageFolders: Record<MachineKind, string | undefined> = {
+  busybox: undefined,
   containerd: "/var/lib/containerd",
   "containerd-2": "/var/lib/containerd",
   docker: "/var/lib/docker",
@@ -143,8 +144,9 @@ export async function startMachine(options: MachineOptions = {}): Promise<Machin
     if (user !== "root") {
       await exec(makeUser(user, sudo));
     }
-    const { stdout: sshPrivateKey } = await exec(authorizeNewKey, { user });
-    const { stdout: hostKey } = await exec("cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub");
+    const server = kind === "busybox" ? dropbear : openssh;
+    const { stdout: sshPrivateKey } = await exec(server.authorizeNewKey, { user });
+    const { stdout: hostKey } = await exec(server.printHostKey);
     const { stdout: addresses } = await execa("docker", [
       ...["inspect", "--format"],
       "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}}{{end}}",
@@ -168,20 +170,53 @@ export async function listing(machine: Machine): Promise<string> {
   return stdout;
 }
 
-const startSshd = `
+/** An SSH server, in lines of shell. */
+interface SshServer {
+  start: string;
+  /** Prints the public host key. */
+  printHostKey: string;
+  /** Prints a new private key that the user logs in with, and keeps none on the machine. */
+  authorizeNewKey: string;
+}
+
+const openssh: SshServer = {
+  start: `
 ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
 mkdir -p /run/sshd
 /usr/sbin/sshd -D -e -p "$SSH_PORT" 2>/var/log/sshd.log &
-`;
+`,
+  printHostKey: "cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub",
+  authorizeNewKey: `set -e
+cd; umask 077; mkdir -p .ssh
+ssh-keygen -q -t ed25519 -N '' -C '' -f .ssh/new
+cat .ssh/new.pub >>.ssh/authorized_keys
+cat .ssh/new; rm .ssh/new .ssh/new.pub`,
+};
 
-const startContainerd = `${startSshd}containerd >/var/log/containerd.log 2>&1 & wait`;
+const dropbear: SshServer = {
+  start: `
+mkdir /etc/dropbear
+dropbearkey -t ed25519 -f /etc/dropbear/dropbear_ed25519_host_key
+dropbear -F -E -p "$SSH_PORT" -P /run/sshd.pid 2>/var/log/sshd.log &
+`,
+  printHostKey:
+    "dropbearkey -y -f /etc/dropbear/dropbear_ed25519_host_key | grep ^ssh- | cut -d' ' -f1,2",
+  authorizeNewKey: `set -e
+cd; umask 077; mkdir -p .ssh
+dropbearkey -t ed25519 -f .ssh/new | grep ^ssh- >>.ssh/authorized_keys
+dropbearconvert dropbear openssh .ssh/new .ssh/new.openssh
+cat .ssh/new.openssh; rm .ssh/new .ssh/new.openssh`,
+};
+
+const startContainerd = `${openssh.start}containerd >/var/log/containerd.log 2>&1 & wait`;
 
 const boot: Record<MachineKind, string> = {
+  busybox: `${dropbear.start}wait`,
   containerd: startContainerd,
   "containerd-2": startContainerd,
-  docker: `${startSshd}dockerd >/var/log/dockerd.log 2>&1 & wait`,
-  podman: `${startSshd}wait`,
-  plain: `${startSshd}wait`,
+  docker: `${openssh.start}dockerd >/var/log/dockerd.log 2>&1 & wait`,
+  podman: `${openssh.start}wait`,
+  plain: `${openssh.start}wait`,
 };
 
 const waitUntilUp = `
@@ -212,10 +247,3 @@ useradd --create-home --shell /bin/bash ${quote(user)}
 echo ${quote(`${user}:${userPassword}`)} | chpasswd
 ${rule === undefined ? "" : `echo ${quote(`${user} ALL=(ALL) ${rule}`)} >/etc/sudoers.d/client`}`;
 }
-
-/** Prints the private key, and keeps none on the machine. */
-const authorizeNewKey = `set -e
-cd; umask 077; mkdir -p .ssh
-ssh-keygen -q -t ed25519 -N '' -C '' -f .ssh/new
-cat .ssh/new.pub >>.ssh/authorized_keys
-cat .ssh/new; rm .ssh/new .ssh/new.pub`;
