@@ -7,12 +7,13 @@ import { EngineApi } from "../engine/api";
 import { connectFailure, engineMend, look, remedyFor } from "../engine/ensure";
 import { portMend, portState } from "../engine/port";
 import { findProgram } from "../find-program";
+import { ownFolder } from "../paths";
 import { images } from "../pins";
+import { Problem } from "../problem";
 import { findCli } from "../pulumi/cli";
-import { checkClients } from "../pulumi/client-checks";
+import { checkClients, type ClientCheck } from "../pulumi/client-checks";
 import { pluginStates } from "../pulumi/plugins";
 import { hasClients } from "../pulumi/stack";
-import { ownFolder } from "../paths";
 import { formatFindings, isHealthy, type Finding } from "./findings";
 
 /** Builds of the engine and the images take this much at most, with Go's caches. */
@@ -176,20 +177,27 @@ function checkBackend(context: Context): Finding {
 /** Asks every client machine whether it still is as the last `up` left it. */
 async function checkClientMachines(context: Context): Promise<Finding[]> {
   const { backend, env, home, parts, pins, project, stack, store } = context;
-  if (backend.backend !== "ours" || !hasClients(ownFolder, project.name, stack.name)) return [];
+  if (backend.backend === "ours" && !hasClients(ownFolder, project.name, stack.name)) return [];
   const cli = await findCli({ env, home, version: pins.pulumi, parts, store });
   if (cli === undefined) return [];
-  const checks = await checkClients(context, cli);
-  return checks.map(({ name, changed, failure }): Finding => {
-    const thing = `client ${name}`;
-    if (failure !== undefined) {
-      const mend = ["Mend that; or, if it is gone for good: npm run forget -- " + name];
-      return { thing, state: "broken", detail: failure, mend };
-    }
-    if (changed.length === 0) return { thing, state: "ok", detail: "as it was set up" };
-    const detail = `changed since: ${changed.join(", ")}`;
-    return { thing, state: "missing", detail, mend: ["npm run up sets it up again."] };
-  });
+  try {
+    return (await checkClients(context, cli)).map(clientFinding);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    // Such as a backend of the user's that has no such stack.
+    return [{ thing: "clients", state: "ok", detail: `not checked: ${error.mend.at(-1) ?? ""}` }];
+  }
+}
+
+function clientFinding({ name, changed, failure }: ClientCheck): Finding {
+  const thing = `client ${name}`;
+  if (failure !== undefined) {
+    const mend = [`Mend that; or, if the machine is gone for good: npm run forget -- ${name}`];
+    return { thing, state: "broken", detail: failure, mend };
+  }
+  if (changed.length === 0) return { thing, state: "ok", detail: "as it was set up" };
+  const detail = `changed since: ${changed.join(", ")}`;
+  return { thing, state: "missing", detail, mend: ["npm run up sets it up again."] };
 }
 
 async function checkDisk(cacheFolder: string): Promise<Finding> {

@@ -1,12 +1,13 @@
 import { readContext } from "../context";
 import { Problem } from "../problem";
-import { readClients } from "../pulumi/clients";
+import { readClients, withoutClient } from "../pulumi/clients";
 import { askPulumi } from "../pulumi/run";
 import { setUp } from "../setup/set-up";
 
 /**
  * `npm run forget -- NAME`: takes a client that is gone for good out of the stack's state, so that
- * nothing is tried on it any more. What is on the machine stays there.
+ * nothing is tried on it any more. What is on the machine stays there. Of a client that has moved to
+ * another machine, it is the one before that is forgotten.
  */
 export async function forget(client: string): Promise<number> {
   const context = readContext();
@@ -19,10 +20,13 @@ export async function forget(client: string): Promise<number> {
       `Its clients: ${known}`,
     ]);
   }
-  for (const urn of [...found.children, found.urn]) {
-    await askPulumi(context, cli, [
-      ...["state", "delete", urn, "--yes", "--stack", context.stack.name],
-    ]);
+  const stack = ["--stack", context.stack.name];
+  const exported = await askPulumi(context, cli, ["stack", "export", ...stack]);
+  const { state, isReplaced } = withoutClient(exported, found);
+  await askPulumi(context, cli, ["stack", "import", ...stack], { input: state });
+  if (isReplaced) {
+    context.progress.note(`✓ client ${client}: the machine that it was before is forgotten`);
+    return 0;
   }
   context.progress.note(`✓ client ${client}: forgotten; nothing was done on the machine`);
   context.progress.note(

@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { pulumiEnvironment, type Context } from "../context";
 import type { PulumiCli } from "./cli";
-import { clientsOf } from "./clients";
+import { clientsOf, editableSchema } from "./clients";
 import { askPulumi } from "./run";
 
 /** How a client machine is now. */
@@ -20,20 +20,12 @@ export interface ClientCheck {
   failure?: string;
 }
 
-/** How Pulumi marks a secret in what `stack export --show-secrets` prints. */
-const secretKey = "4dabf18193072939515e22adb298388d";
-
-const secretSchema = z.object({ [secretKey]: z.string(), plaintext: z.string() });
-
 const commandSchema = z.object({
   urn: z.string(),
   type: z.enum(["command:remote:Command", "command:local:Command"]),
   // One that is to be deleted has another in its place.
   delete: z.literal(false).optional(),
-  inputs: z.object({
-    stdin: revealed(z.string()),
-    connection: revealed(z.looseObject({})).optional(),
-  }),
+  inputs: z.object({ stdin: z.string(), connection: z.looseObject({}).optional() }),
 });
 
 type ClientCommand = z.infer<typeof commandSchema> & { name: string };
@@ -42,22 +34,27 @@ const stateSchema = z.object({
   deployment: z.object({ resources: z.array(z.unknown()).nullish() }),
 });
 
-/** The value, or the secret, that `schema` describes. */
-function revealed<T extends z.ZodType>(schema: T) {
-  const plain = (value: unknown): unknown => {
-    const secret = secretSchema.safeParse(value);
-    return secret.success ? (JSON.parse(secret.data.plaintext) as unknown) : value;
-  };
-  return z.preprocess(plain, schema);
+/** How Pulumi marks a secret in what `stack export --show-secrets` prints. */
+const secretSchema = z.object({
+  "4dabf18193072939515e22adb298388d": z.string(),
+  plaintext: z.string(),
+});
+
+/** For `JSON.parse`: secrets, and those inside of them, as what they are. */
+function revealed(_key: string, value: unknown): unknown {
+  const { data: secret } = secretSchema.safeParse(value);
+  return secret ? (JSON.parse(secret.plaintext, revealed) as unknown) : value;
 }
 
 /** The commands of the clients in what `pulumi stack export --show-secrets` prints. */
 export function clientCommandsOf(exported: string): ClientCommand[] {
-  const resources = stateSchema.parse(JSON.parse(exported)).deployment.resources ?? [];
+  const resources = stateSchema.parse(JSON.parse(exported, revealed)).deployment.resources ?? [];
   const commands = resources.flatMap((resource) => commandSchema.safeParse(resource).data ?? []);
-  return clientsOf(exported).flatMap(({ name, children }) =>
-    commands.filter(({ urn }) => children.includes(urn)).map((command) => ({ ...command, name })),
-  );
+  return clientsOf(exported)
+    .flatMap(({ name, children }) =>
+      commands.filter(({ urn }) => children.includes(urn)).map((command) => ({ ...command, name })),
+    )
+    .sort((one, other) => one.name.localeCompare(other.name));
 }
 
 /**
@@ -75,7 +72,9 @@ export async function checkClients(context: Context, cli: PulumiCli): Promise<Cl
     const said = heard.get(name);
     const changed = [...(said ?? "").matchAll(/^changed: (.*)$/gm)].map(([, what = ""]) => what);
     if (said !== undefined) return { name, urn, changed };
-    return { name, urn, changed, failure: failures.get(name) ?? "it did not answer" };
+    // The last line of what the machine, or the way to it, had to say.
+    const failure = failures.get(name)?.trim().split("\n").at(-1) ?? "it did not answer";
+    return { name, urn, changed, failure };
   });
 }
 
@@ -97,21 +96,6 @@ export function withChanged(exported: string, checks: readonly ClientCheck[]): s
   }
   return JSON.stringify(state);
 }
-
-const editableSchema = z.looseObject({
-  deployment: z.looseObject({
-    resources: z
-      .array(
-        z.looseObject({
-          urn: z.string(),
-          delete: z.boolean().optional(),
-          inputs: z.record(z.string(), z.unknown()).optional(),
-          outputs: z.record(z.string(), z.unknown()).optional(),
-        }),
-      )
-      .nullish(),
-  }),
-});
 
 /** What the machines said, and why others said nothing, by the clients' names. */
 async function runChecks(context: Context, cli: PulumiCli, commands: readonly ClientCommand[]) {
@@ -140,11 +124,13 @@ async function runChecks(context: Context, cli: PulumiCli, commands: readonly Cl
   const folder = await mkdtemp(join(tmpdir(), "private-registry-checks-"));
   try {
     await mkdir(join(folder, "state"));
+    await mkdir(join(folder, "bin"));
+    await symlink(cli.program, join(folder, "bin/pulumi"));
     const stack = await LocalWorkspace.createStack(
       { stackName: "checks", projectName: "private-registry-checks", program },
       {
         workDir: folder,
-        pulumiCommand: await PulumiCommand.get({ skipVersionCheck: true }),
+        pulumiCommand: await PulumiCommand.get({ root: folder }),
         envVars: {
           ...defined(pulumiEnvironment(context, cli)),
           PULUMI_BACKEND_URL: `file://${join(folder, "state")}`,
@@ -176,5 +162,5 @@ function defined(env: NodeJS.ProcessEnv): Record<string, string> {
 
 /** A look at a machine is worth less of a wait than its set-up. */
 function once(connection: Record<string, unknown>) {
-  return { ...connection, dialErrorLimit: 1, perDialTimeout: 10 } as unknown as { host: string };
+  return { ...connection, dialErrorLimit: 1, perDialTimeout: 5 } as unknown as { host: string };
 }

@@ -32,6 +32,23 @@ const stateSchema = z.object({
   }),
 });
 
+/** What of a state is looked at to change it; the rest stays as it is. */
+export const editableSchema = z.looseObject({
+  deployment: z.looseObject({
+    resources: z
+      .array(
+        z.looseObject({
+          urn: z.string(),
+          // To be deleted, with another in its place.
+          delete: z.boolean().optional(),
+          inputs: z.record(z.string(), z.unknown()).optional(),
+          outputs: z.record(z.string(), z.unknown()).optional(),
+        }),
+      )
+      .nullish(),
+  }),
+});
+
 const resourceSchema = z.object({ parent: z.string() }).nullish();
 const eventSchema = z.object({
   resOpFailedEvent: z.object({
@@ -62,6 +79,27 @@ export function clientsOf(exported: string): Client[] {
     }));
 }
 
+/**
+ * The state without a client; or, if another machine has taken the place of one that could not be
+ * cleaned, without that one only.
+ *
+ * @param exported What `pulumi stack export` prints.
+ * @returns The same for `pulumi stack import`.
+ */
+export function withoutClient(
+  exported: string,
+  { urn, children }: Client,
+): { state: string; isReplaced: boolean } {
+  const state = editableSchema.parse(JSON.parse(exported));
+  const resources = state.deployment.resources ?? [];
+  const isReplaced = resources.some((one) => children.includes(one.urn) && one.delete === true);
+  const gone = isReplaced ? children : [urn, ...children];
+  state.deployment.resources = resources.filter(
+    (one) => !gone.includes(one.urn) || (isReplaced && one.delete !== true),
+  );
+  return { state: JSON.stringify(state), isReplaced };
+}
+
 /** What failed, by the lines of Pulumi's event log. */
 export function failuresOf(events: string): Failure[] {
   return events
@@ -87,8 +125,11 @@ export function adviceOn(failures: readonly Failure[], clients: readonly Client[
         `  npm run pulumi -- config rm --path clients.${name}`,
       ];
     }
+    const isReplaced = failure.operation === "delete-replaced";
     return [
-      `✗ client ${name} is not cleaned, so it is kept, with all that it depends on.`,
+      isReplaced
+        ? `✗ the machine that client ${name} was before is not cleaned, so it is not forgotten.`
+        : `✗ client ${name} is not cleaned, so it is kept, with all that it depends on.`,
       "  When it answers again: the same command again. If it is gone for good, forget it first:",
       `  npm run forget -- ${name}`,
     ];

@@ -218,7 +218,7 @@ find_untouched() {
 # --- Proof: whatever is logged in pulls a tiny image, and drops it again ---
 
 prove_pulls() {
-  [ -n "$login_user" ] && [ "$command" = apply ] || return 0
+  [ -n "$login_user" ] || return 0
   # shellcheck disable=SC2086 # a list of words
   set -- $proved
   [ $# -gt 0 ] || return 0

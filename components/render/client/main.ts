@@ -33,10 +33,21 @@ apply() {
   [ -f "$state/manifest" ] || undo_on_failure=yes
   mkdir -p "$state"
   bring_up_to_date
+  prove
+  restart_containerd
+  restart_rancher
+  await_hosts
+  log_in
+  prove_pulls
 }
 
+# Goes the same way, and only notes what is not as it should be.
 check() {
   bring_up_to_date
+  if [ -z "$found" ]; then
+    prove
+    log_in
+  fi
   IFS=$newline
   for line in $found; do
     say "changed: $line"
@@ -55,12 +66,6 @@ bring_up_to_date() {
   refresh_system_store
   write_manifest
   [ -z "$left" ] || exit 1
-  prove
-  restart_containerd
-  restart_rancher
-  await_hosts
-  log_in
-  prove_pulls
 }
 
 # Says whose set-up this is.

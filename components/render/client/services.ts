@@ -18,7 +18,6 @@ restart_service() {
 # WHAT FILE SOCKET SERVICE...: has it read the file that this script has changed, which it does when
 # it starts. That is not due if it does not run, or has been started since.
 restart_if_due() {
-  [ "$command" != check ] || return 0
   due=$state/restart-$1
   [ -e "$due" ] || return 0
   if [ -n "$(find "$2" -newer "$3" 2>/dev/null)" ]; then

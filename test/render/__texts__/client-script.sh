@@ -333,7 +333,6 @@ restart_service() {
 # WHAT FILE SOCKET SERVICE...: has it read the file that this script has changed, which it does when
 # it starts. That is not due if it does not run, or has been started since.
 restart_if_due() {
-  [ "$command" != check ] || return 0
   due=$state/restart-$1
   [ -e "$due" ] || return 0
   if [ -n "$(find "$2" -newer "$3" 2>/dev/null)" ]; then
@@ -1174,7 +1173,7 @@ find_untouched() {
 # --- Proof: whatever is logged in pulls a tiny image, and drops it again ---
 
 prove_pulls() {
-  [ -n "$login_user" ] && [ "$command" = apply ] || return 0
+  [ -n "$login_user" ] || return 0
   # shellcheck disable=SC2086 # a list of words
   set -- $proved
   [ $# -gt 0 ] || return 0
@@ -1279,10 +1278,21 @@ apply() {
   [ -f "$state/manifest" ] || undo_on_failure=yes
   mkdir -p "$state"
   bring_up_to_date
+  prove
+  restart_containerd
+  restart_rancher
+  await_hosts
+  log_in
+  prove_pulls
 }
 
+# Goes the same way, and only notes what is not as it should be.
 check() {
   bring_up_to_date
+  if [ -z "$found" ]; then
+    prove
+    log_in
+  fi
   IFS=$newline
   for line in $found; do
     say "changed: $line"
@@ -1301,12 +1311,6 @@ bring_up_to_date() {
   refresh_system_store
   write_manifest
   [ -z "$left" ] || exit 1
-  prove
-  restart_containerd
-  restart_rancher
-  await_hosts
-  log_in
-  prove_pulls
 }
 
 # Says whose set-up this is.
