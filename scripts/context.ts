@@ -88,6 +88,9 @@ export function pulumiEnvironment(context: Context, cli: PulumiCli): NodeJS.Proc
     PULUMI_SKIP_UPDATE_CHECK: context.env["PULUMI_SKIP_UPDATE_CHECK"] ?? "true",
     // Checking the types at every run takes longer than the rest; `npm test` checks them.
     PULUMI_NODEJS_TRANSPILE_ONLY: context.env["PULUMI_NODEJS_TRANSPILE_ONLY"] ?? "true",
+    // All clients may be behind one bastion, whose sshd drops connections when more than ten log in
+    // at the same time (MaxStartups 10:30:100). Pulumi's own default is four for each core.
+    PULUMI_PARALLEL: context.env["PULUMI_PARALLEL"] ?? "10",
     // The docker provider does not know Docker's contexts.
     ...(context.engine.isDefault ? {} : { DOCKER_HOST: context.engine.host }),
     ...context.backend.env,
