@@ -213,6 +213,7 @@ export class PrivateRegistry extends pulumi.ComponentResource {
     this.passwords = credentials.passwords;
     this.loginCommand = ready(loginCommand(host, Object.keys(users)));
     this.clients = pulumi.all(clients);
+    tellProgress(Object.values(clients), this);
     this.trustScript = trustScript(trust);
     this.registerOutputs({
       registryUrl: this.registryUrl,
@@ -235,4 +236,28 @@ function registryHost([domain = ""]: string[], httpsPort: number): string {
 
 function loginCommand(host: string, [user]: string[]): string {
   return user === undefined ? `docker login ${host}` : `docker login ${host} --username ${user}`;
+}
+
+/**
+ * Tells once a second how many clients are done. Where nothing changes, all are done before the
+ * first second is over.
+ */
+function tellProgress(reports: pulumi.Output<string>[], resource: pulumi.Resource): void {
+  if (reports.length === 0 || pulumi.runtime.isDryRun()) return;
+  let done = 0;
+  let told = 0;
+  const tell = () => {
+    if (done === told) return;
+    told = done;
+    void pulumi.log.info(`${done} of ${reports.length} clients done`, resource, undefined, true);
+  };
+  const timer = setInterval(tell, 1_000).unref();
+  for (const report of reports) {
+    report.apply(() => {
+      done += 1;
+      if (done < reports.length) return;
+      clearInterval(timer);
+      if (told > 0) tell();
+    });
+  }
 }

@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { PrivateRegistry, type PrivateRegistryArgs } from "../components";
 import { caPem, record, resolved } from "./support/mocks";
 
@@ -53,6 +53,37 @@ describe("PrivateRegistry", () => {
       if (!output) throw new Error("an output is missing");
       expect((await resolved(output as pulumi.Output<unknown>)).secret).toBe(false);
     }
+  });
+
+  describe("with clients", () => {
+    const info = vi.spyOn(pulumi.log, "info");
+    const withClients = (host: pulumi.Input<string>) =>
+      registry({ domains: ["hub.test"], clients: { web1: { host: "web1" }, web2: { host } } });
+
+    beforeEach(() => {
+      info.mockReset().mockResolvedValue();
+    });
+    afterAll(() => info.mockRestore());
+    afterEach(() => vi.useRealTimers());
+
+    it("tells how many are done while one is not", async () => {
+      const told = new Promise((resolve) => {
+        info.mockImplementation(() => {
+          resolve(undefined);
+          return Promise.resolve();
+        });
+      });
+      await withClients(told.then(() => "web2"));
+      const messages = info.mock.calls.map(([message]) => message);
+      expect(messages).toEqual(["1 of 2 clients done", "2 of 2 clients done"]);
+    });
+
+    it("tells nothing when all are done at once, as when nothing changes", async () => {
+      vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+      await withClients("web2");
+      vi.advanceTimersByTime(2_000);
+      expect(info).not.toHaveBeenCalled();
+    });
   });
 
   it("sets up every client, and tells what was done there", async () => {

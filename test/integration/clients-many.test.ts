@@ -84,6 +84,7 @@ describe("fifty clients behind one bastion", () => {
       "✗ client web1 is not set up: see its error above.",
     ]);
     expect(exitCode).toBe(1);
+    expect(output).toMatch(/ \d+ of 50 clients done\n/);
     expect(await trusting()).toEqual(others);
   });
 
