@@ -32,6 +32,8 @@ export function oddPaths({ name, tag, layer }: StoredImage): string[] {
     ...["/x/../v2/_catalog", "/x/%2e%2e/v2/_catalog", "/V2/_catalog", "/v2;x/_catalog"],
     ...["/v2/_catalog/", "/v2/_catalog?n=1", "/v2/_catalog?service=registry", "/v2/_catalog%3f"],
     ...["/v2/_catalog/../_catalog", "https://elsewhere.test/v2/_catalog", "/v2/_auth"],
+    ...["/v2/private-registry-proof/manifests/latest", "/v2/private-registry-proof/../../tls.key"],
+    ...["/v2/private-registry-proof/..%2f..%2fusers.htpasswd", "/v2/private-registry-proof/.%2e"],
     ...["/debug/health", "/debug/vars", "/metrics", "/index.html", "/.git/config"],
     `//v2/${name}/manifests/${tag}`,
     `/v2//${name}/manifests/${tag}`,

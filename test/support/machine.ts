@@ -211,12 +211,12 @@ cat .ssh/new.openssh; rm .ssh/new .ssh/new.openssh`,
 const startContainerd = `${openssh.start}containerd >/var/log/containerd.log 2>&1 & wait`;
 
 const boot: Record<MachineKind, string> = {
-  busybox: `${dropbear.start}wait`,
+  busybox: `${dropbear.start}exec sleep infinity`,
   containerd: startContainerd,
   "containerd-2": startContainerd,
   docker: `${openssh.start}dockerd >/var/log/dockerd.log 2>&1 & wait`,
-  podman: `${openssh.start}wait`,
-  plain: `${openssh.start}wait`,
+  podman: `${openssh.start}exec sleep infinity`,
+  plain: `${openssh.start}exec sleep infinity`,
 };
 
 const waitUntilUp = `
