@@ -379,3 +379,26 @@ describe.each([
     await machine.exec("sh -s -- remove", { stdin: script() });
   });
 });
+
+describe("a machine with MicroK8s", () => {
+  const folder = "/var/snap/microk8s/current/args/certs.d";
+  let machine: Machine;
+
+  beforeAll(async () => {
+    machine = await startMachine({ network, kind: "plain" });
+    await machine.exec(
+      `mkdir -p ${folder}/docker.io && echo theirs >${folder}/docker.io/hosts.toml`,
+    );
+  });
+  afterAll(() => machine.stop());
+
+  it("has a hosts.toml in MicroK8s' own folder until it is removed", async () => {
+    const before = await machine.exec(`find ${folder}`);
+    const { stdout } = await machine.exec("sh -s", { stdin: script({ hosts: ["hub.test"] }) });
+    expect(stdout).toContain("microk8s: trusts hub.test, hub.test:443\n");
+    const { stdout: file } = await machine.exec(`cat ${folder}/hub.test:443/hosts.toml`);
+    expect(file).toContain('[host."https://hub.test:443"]\n');
+    await machine.exec("sh -s -- remove", { stdin: script() });
+    expect(await machine.exec(`find ${folder}`)).toEqual(before);
+  });
+});

@@ -22,10 +22,24 @@ set_up_containerd() {
   if [ "$here" = yes ]; then
     set_config_path
   fi
+  place_hosts_files "$hosts_folder"
+}
+
+# MicroK8s has a containerd of its own.
+set_up_microk8s() {
+  [ -d /var/snap/microk8s/current/args/certs.d ] || return 0
+  place_hosts_files /var/snap/microk8s/current/args/certs.d
+  later=
+  say_trusts microk8s
+  tell_of_foreign microk8s
+}
+
+# FOLDER: sets $foreign to the files that stand in the way.
+place_hosts_files() {
   foreign=
   ca_line=\${ca_pem:+"ca = \\"$state/ca.crt\\""}
   for registry in $registries; do
-    file=$hosts_folder/$registry/hosts.toml
+    file=$1/$registry/hosts.toml
     # Another installation's is one of the same registry under an older name.
     if [ -e "$file" ] && ! includes "$made_by_any" "file $file"; then
       foreign="$foreign $file"
@@ -45,14 +59,19 @@ $ca_line
   done
 }
 
-# What was set for it, or stands in the way.
-tell_of_containerd() {
+# RUNTIME
+tell_of_foreign() {
   for file in $foreign; do
-    say "containerd: $file is not this script's and stays as it is; add: $ca_line"
+    say "$1: $file is not this script's and stays as it is; add: $ca_line"
   done
   if [ -n "$login_basic" ]; then
-    say "containerd: logs in as $login_user for whoever pulls with it"
+    say "$1: logs in as $login_user for whoever pulls with it"
   fi
+}
+
+# What was set for it, or stands in the way.
+tell_of_containerd() {
+  tell_of_foreign containerd
   case $toml_state in
     ours) say "containerd: its CRI reads $hosts_folder, by config_path in $containerd_toml" ;;
     theirs) say "containerd: its CRI reads $hosts_folder, as its own configuration says" ;;

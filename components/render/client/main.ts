@@ -114,7 +114,10 @@ set_up_runtimes() {
     tell_of_containerd
   fi
   case " \${runtimes:-containerd} " in
-    *' containerd '*) set_up_rancher ;;
+    *' containerd '*)
+      set_up_microk8s
+      set_up_rancher
+      ;;
   esac
   # shellcheck disable=SC2086 # a list of words
   [ -z "$absent" ] || say "not in use: $(commas $absent)"
