@@ -29,6 +29,8 @@ export interface RequestOptions {
 export interface Reply {
   status: number;
   headers: IncomingHttpHeaders;
+  content: Buffer;
+  /** The content as text. */
   body: string;
   /** Whether an earlier request went over the same connection. */
   reused: boolean;
@@ -72,10 +74,14 @@ export class RegistryClient {
           reply.on("data", (chunk: Buffer) => chunks.push(chunk));
           reply.on("error", reject);
           reply.on("end", () => {
+            const content = Buffer.concat(chunks);
             resolve({
               status: reply.statusCode ?? 0,
               headers: reply.headers,
-              body: Buffer.concat(chunks).toString(),
+              content,
+              get body() {
+                return content.toString();
+              },
               reused: sent.reusedSocket,
             });
           });
@@ -91,12 +97,7 @@ export class RegistryClient {
   async push(name: string, tag: string, user: readonly [string, string]): Promise<StoredImage> {
     const layer = await this.pushBlob(name, randomBytes(2000), user);
     const config = await this.pushBlob(name, Buffer.from("{}"), user);
-    const manifest = JSON.stringify({
-      schemaVersion: 2,
-      mediaType: manifestType,
-      config: { mediaType: "application/vnd.oci.image.config.v1+json", ...config },
-      layers: [{ mediaType: "application/vnd.oci.image.layer.v1.tar", ...layer }],
-    });
+    const manifest = imageManifest(config, layer);
     expectStatus(
       201,
       await this.request("PUT", `/v2/${name}/manifests/${tag}`, {
@@ -111,17 +112,16 @@ export class RegistryClient {
   private async pushBlob(name: string, content: Buffer, user: readonly [string, string]) {
     const begun = await this.request("POST", `/v2/${name}/blobs/uploads/`, { user });
     expectStatus(202, begun);
-    const location = new URL(begun.headers.location ?? "");
-    location.searchParams.set("digest", digest(content));
+    const path = completionPath(begun, digest(content));
     expectStatus(
       201,
-      await this.request("PUT", location.pathname + location.search, {
+      await this.request("PUT", path, {
         user,
         headers: { "Content-Type": "application/octet-stream" },
         body: content,
       }),
     );
-    return { digest: digest(content), size: content.length };
+    return describeBlob(content);
   }
 }
 
@@ -131,11 +131,41 @@ export function basic(name: string, password: string): string {
   return `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`;
 }
 
-function digest(content: string | Buffer): string {
+export function digest(content: string | Buffer): string {
   return `sha256:${createHash("sha256").update(content).digest("hex")}`;
 }
 
-function expectStatus(status: number, reply: Reply): void {
+interface BlobDescription {
+  digest: string;
+  size: number;
+}
+
+export function describeBlob(content: Buffer): BlobDescription {
+  return { digest: digest(content), size: content.length };
+}
+
+/** The manifest of an image of one layer. */
+export function imageManifest(config: BlobDescription, layer: BlobDescription): string {
+  return JSON.stringify({
+    schemaVersion: 2,
+    mediaType: manifestType,
+    config: { mediaType: "application/vnd.oci.image.config.v1+json", ...config },
+    layers: [{ mediaType: "application/vnd.oci.image.layer.v1.tar", ...layer }],
+  });
+}
+
+/** Where an upload goes on, by the registry's last answer to it. */
+export function uploadPath({ headers }: Reply): string {
+  const { pathname, search } = new URL(headers.location ?? "");
+  return pathname + search;
+}
+
+/** Where an upload is completed. */
+export function completionPath(reply: Reply, contentDigest: string): string {
+  return `${uploadPath(reply)}&digest=${contentDigest}`;
+}
+
+export function expectStatus(status: number, reply: Reply): void {
   if (reply.status !== status) {
     throw new Error(`pushing: expected status ${status}, got ${reply.status}: ${reply.body}`);
   }
