@@ -312,7 +312,9 @@ function hardened({ installation, image, volumes }: ContainerParts) {
     readOnly: true,
     capabilities: { drops: ["ALL"] },
     securityOpts: ["no-new-privileges:true"],
-    restart: "unless-stopped",
+    // An engine that was killed stops what still runs when it starts again, and takes that for a stop
+    // by hand, after which "unless-stopped" would start nothing (moby#40791, moby#43204).
+    restart: "always",
     logDriver: "json-file",
     logOpts: { "max-size": "10m", "max-file": "3" },
     labels: [{ label: "private-registry", value: installation }],

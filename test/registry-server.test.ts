@@ -39,7 +39,7 @@ describe("RegistryServer", () => {
         readOnly: true,
         capabilities: { drops: ["ALL"] },
         securityOpts: ["no-new-privileges:true"],
-        restart: "unless-stopped",
+        restart: "always",
         logDriver: "json-file",
         logOpts: { "max-size": "10m", "max-file": "3" },
       });

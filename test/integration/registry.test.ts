@@ -282,7 +282,7 @@ describe("the containers", () => {
       Privileged: false,
       PidsLimit: 512,
       LogConfig: { Type: "json-file", Config: { "max-size": "10m", "max-file": "3" } },
-      RestartPolicy: { Name: "unless-stopped" },
+      RestartPolicy: { Name: "always" },
     });
     expect(container.HostConfig.CapAdd ?? []).toEqual([]);
     expect(container.HostConfig.Memory).toBeGreaterThan(0);
