@@ -11,7 +11,7 @@ import {
   nginxHealthCommand,
   nginxTmpfsOptions,
   preflightScript,
-  prepareDataScript,
+  prepareVolumesScript,
   registryHealthCommand,
 } from "./render/engine-scripts";
 import {
@@ -106,14 +106,8 @@ export class RegistryServer extends pulumi.ComponentResource {
     );
 
     const network = new docker.Network(`${name}-network`, {}, child);
-    const sockets = new docker.Volume(
-      `${name}-sockets`,
-      {
-        driver: "local",
-        driverOpts: { type: "tmpfs", device: "tmpfs", o: `mode=0700,uid=${uid},gid=${uid}` },
-      },
-      child,
-    );
+    // No tmpfs: an engine that starts again unmounts it, also if containers run on and use it.
+    const sockets = new docker.Volume(`${name}-sockets`, {}, child);
     const data =
       args.dataPath ??
       new docker.Volume(
@@ -126,13 +120,13 @@ export class RegistryServer extends pulumi.ComponentResource {
       ...(args.dataPath === undefined ? { volumeName: data } : { hostPath: data }),
       containerPath: dataFolder,
     };
-    const ownData = new EngineCommand(
-      `${name}-own-data`,
+    const ownVolumes = new EngineCommand(
+      `${name}-own-volumes`,
       {
-        script: prepareDataScript,
+        script: prepareVolumesScript,
         // A volume goes as a whole; a folder of the user's is emptied of what is the registry's.
         ...(args.dataPath !== undefined && !keepData && { deleteScript: deleteDataScript }),
-        environment: { VOLUME: data, IMAGE: nginxImage.imageId },
+        environment: { DATA: data, SOCKETS: sockets.name, IMAGE: nginxImage.imageId },
         dockerHost,
       },
       child,
@@ -165,7 +159,7 @@ export class RegistryServer extends pulumi.ComponentResource {
         volumes: [{ ...filesAt(registryFiles), readOnly: true }, storage, socketsAt(sockets)],
         drainSeconds,
       }),
-      { parent: this, dependsOn: ownData, deleteBeforeReplace: false },
+      { parent: this, dependsOn: ownVolumes, deleteBeforeReplace: false },
     );
     const registryAnswers = new EngineCommand(
       `${name}-registry-answers`,

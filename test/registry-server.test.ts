@@ -179,7 +179,7 @@ describe("RegistryServer", () => {
       hostPath: "/srv/registry",
       containerPath: "/var/lib/registry",
     });
-    expect(environment("s-own-data").VOLUME).toBe("/srv/registry");
+    expect(environment("s-own-volumes").DATA).toBe("/srv/registry");
     expect(resources.map(({ name }) => name)).not.toContain("s-data");
   });
 
@@ -190,6 +190,6 @@ describe("RegistryServer", () => {
     [{ keepData: false }, false], // the volume goes as a whole
   ])("with %j deletes what is in the folder: %s", async (args, deletes) => {
     const { inputs } = await server(args);
-    expect(inputs("command:", "s-own-data").delete !== undefined).toBe(deletes);
+    expect(inputs("command:", "s-own-volumes").delete !== undefined).toBe(deletes);
   });
 });

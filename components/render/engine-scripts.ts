@@ -108,34 +108,38 @@ done
 export const publishFilesScript = throwAwayContainer({
   // Extracting keeps owners and modes, which root without these cannot.
   capabilities: ["CHOWN", "DAC_OVERRIDE", "FOWNER"],
-  volume: filesFolder,
+  volumes: { VOLUME: filesFolder },
   environment: ["GENERATION", "CHECK"],
   options: ["--interactive", "--tmpfs", `${nginxFolder}:${nginxTmpfsOptions}`],
   script: publishScript,
 });
 
-/** What {@link prepareDataScript} runs inside the container. */
-export const ownDataScript = `# Docker gives an empty volume the owner of the image's folder: root.
+/** What {@link prepareVolumesScript} runs inside the container. */
+export const ownVolumesScript = `# Docker gives an empty volume the owner of the image's folder: root.
+chown ${uid}:${uid} ${socketFolder}
+chmod 0700 ${socketFolder}
 mkdir -p ${dataFolder}/docker
 [ "$(stat -c %u:%g ${dataFolder})" = ${uid}:${uid} ] || find ${dataFolder} -depth ! -user ${uid} -exec chown -h ${uid}:${uid} {} +
 `;
 
 /**
- * Makes the registry's storage writable for the user that it runs as; the folder itself comes last,
- * so that an interrupted run is taken up again. Environment: `VOLUME` (or a folder), `IMAGE`.
+ * Makes the sockets' volume and the registry's storage writable for the user that the containers run
+ * as; the storage itself comes last, so that an interrupted run is taken up again.
+ *
+ * Environment: `SOCKETS`, `DATA` (or a folder), `IMAGE`.
  */
-export const prepareDataScript = throwAwayContainer({
+export const prepareVolumesScript = throwAwayContainer({
   capabilities: ["CHOWN", "DAC_OVERRIDE", "FOWNER"],
-  volume: dataFolder,
+  volumes: { DATA: dataFolder, SOCKETS: socketFolder },
   environment: [],
   options: [],
-  script: ownDataScript,
+  script: ownVolumesScript,
 });
 
-/** Deletes all images, and nothing else in the folder. Environment: `VOLUME`, `IMAGE`. */
+/** Deletes all images, and nothing else in the folder. Environment: `DATA`, `IMAGE`. */
 export const deleteDataScript = throwAwayContainer({
   capabilities: ["DAC_OVERRIDE"],
-  volume: dataFolder,
+  volumes: { DATA: dataFolder },
   environment: [],
   options: [],
   script: `rm -rf ${dataFolder}/docker
@@ -249,15 +253,15 @@ limit_pids() {
 
 interface ThrowAwayContainer {
   capabilities: string[];
-  /** Where the volume is mounted. */
-  volume: string;
+  /** Where the volumes whose names are in these variables are mounted. */
+  volumes: Record<string, string>;
   /** Variables that are handed on. */
   environment: string[];
   options: string[];
   script: string;
 }
 
-/** A script that runs another one in a container of `$IMAGE` with `$VOLUME` and no network. */
+/** A script that runs another one in a container of `$IMAGE` without a network. */
 function throwAwayContainer(container: ThrowAwayContainer): string {
   const words = [
     ...["docker", "run", "--rm", "--network", "none", "--user", "0", "--cap-drop", "ALL"],
@@ -266,6 +270,9 @@ function throwAwayContainer(container: ThrowAwayContainer): string {
     ...container.environment.flatMap((variable) => ["--env", variable]),
     ...container.options,
   ];
-  return `${join(words)} --volume "$VOLUME:${container.volume}" --entrypoint sh "$IMAGE" -c ${quote(container.script)}
+  const mounts = Object.entries(container.volumes).map(
+    ([variable, folder]) => `--volume "$${variable}:${folder}"`,
+  );
+  return `${join(words)} ${mounts.join(" ")} --entrypoint sh "$IMAGE" -c ${quote(container.script)}
 `;
 }

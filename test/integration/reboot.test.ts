@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { Deployment } from "../support/deployment";
+import { Deployment, type Settings } from "../support/deployment";
 import { createNetwork } from "../support/engine";
 import { type Machine, startMachine } from "../support/machine";
 import { runsContainers } from "../support/nested-engine";
@@ -15,7 +15,9 @@ import type { RegistryClientOptions } from "../support/registry-client";
 const alice = ["alice", "Pushes-1 thing"] as const;
 const domain = "registry.test";
 let host: Machine;
+let engine: string;
 let deployment: Deployment;
+let settings: Settings;
 let options: RegistryClientOptions;
 let pushing: Pushing;
 /** What was made, to be taken away in the opposite order. */
@@ -24,12 +26,9 @@ const made: (() => Promise<unknown>)[] = [];
 beforeAll(async () => {
   const network = await createNetwork();
   made.push(() => network.remove());
-  const engine = await mkdtemp(join(tmpdir(), "private-registry-test-engine-"));
+  engine = await mkdtemp(join(tmpdir(), "private-registry-test-engine-"));
   made.push(() => rm(engine, { recursive: true }));
-  await writeFile(
-    join(engine, "daemon.json"),
-    JSON.stringify({ hosts: ["unix:///run/docker.sock", "unix:///engine/docker.sock"] }),
-  );
+  await configureEngine({});
   host = await startMachine({
     network: network.name,
     runArguments: [
@@ -46,11 +45,12 @@ beforeAll(async () => {
   }).pipe("docker", ["exec", "--interactive", host.name, "docker", "load"]);
   deployment = await Deployment.create();
   made.push(() => deployment.remove());
-  await deployment.up({
+  settings = {
     dockerHost: `unix://${engine}/docker.sock`,
     domains: [domain],
     users: { alice: { password: alice[1] } },
-  });
+  };
+  await deployment.up(settings);
   const caPem = deployment.output("caCertificate");
   options = { address: host.ip, port: 443, host: domain, caPem };
 });
@@ -67,6 +67,11 @@ beforeEach(async () => {
 afterEach(async () => {
   await pushing.stop();
 });
+
+const configureEngine = (options: object) => {
+  const hosts = ["unix:///run/docker.sock", "unix:///engine/docker.sock"];
+  return writeFile(join(engine, "daemon.json"), JSON.stringify({ hosts, ...options }));
+};
 
 const expectRecovery = async () => {
   await pushing.oneMoreEach();
@@ -106,5 +111,21 @@ describe("a Docker engine that is killed", () => {
     }
     await expectRecovery();
     expect(pushing.seen.failures.length).toBeGreaterThan(0);
+  });
+});
+
+describe("a Docker engine that is killed, and leaves containers running", () => {
+  it("interrupts nothing, and the next up replaces the registry without a loss", async () => {
+    await configureEngine({ "live-restore": true });
+    await restartEngine();
+    await pushing.oneMoreEach();
+    pushing.seen.failures.length = 0;
+
+    await restartEngine();
+    await pushing.oneMoreEach();
+    await host.exec("echo 'FROM registry:3.1.2\nLABEL other=true' | docker build --tag other:1 -");
+    await deployment.up({ ...settings, images: { registry: "other:1" } });
+    await expectRecovery();
+    expect(pushing.seen.failures).toEqual([]);
   });
 });
