@@ -4,10 +4,13 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import * as tar from "tar-stream";
 import { EngineCommand } from "./engine-command";
+import { installationLabels } from "./installation";
 import { publishFilesScript } from "./render/engine-scripts";
 import { filesFolder, uid } from "./render/layout";
 
 export interface ManagedFilesArgs {
+  /** Labels the volume, and the containers that fill it. */
+  installation: string;
   /** The files' contents by path. Owned by the containers' user, with mode 0400. */
   files: Record<string, pulumi.Input<string>>;
   /** An image with `sh`, `base64`, `tar` and what `check` needs. */
@@ -37,7 +40,9 @@ export class ManagedFiles extends pulumi.ComponentResource {
   constructor(name: string, args: ManagedFilesArgs, opts?: pulumi.ComponentResourceOptions) {
     super("private-registry:index:ManagedFiles", name, {}, opts);
 
-    const volume = new docker.Volume(`${name}-files`, {}, { parent: this });
+    const { installation } = args;
+    const labels = installationLabels(installation);
+    const volume = new docker.Volume(`${name}-files`, { labels }, { parent: this });
     const generation = contentDigest(args.files);
     const publish = new EngineCommand(
       `${name}-publish`,
@@ -46,6 +51,7 @@ export class ManagedFiles extends pulumi.ComponentResource {
         environment: {
           VOLUME: volume.name,
           IMAGE: args.image,
+          INSTALLATION: installation,
           GENERATION: generation,
           CHECK: args.check ?? "",
         },

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import type { UserArgs } from "./credentials";
 import { EngineCommand } from "./engine-command";
+import { installationLabels } from "./installation";
 import { contentDigest, managedPath, ManagedFiles } from "./managed-files";
 import {
   applyScript,
@@ -36,7 +37,7 @@ export interface ImagesArgs {
 }
 
 export interface RegistryServerArgs {
-  /** Labels the containers and names what outlives them; unique on the Docker host. */
+  /** Labels what is on the engine, and names what outlives it; unique on the Docker host. */
   installation: string;
   /** As in `PrivateRegistryArgs`, here and below. */
   domains: string[];
@@ -105,9 +106,10 @@ export class RegistryServer extends pulumi.ComponentResource {
       child,
     );
 
-    const network = new docker.Network(`${name}-network`, {}, child);
+    const labels = installationLabels(installation);
+    const network = new docker.Network(`${name}-network`, { labels }, child);
     // No tmpfs: an engine that starts again unmounts it, also if containers run on and use it.
-    const sockets = new docker.Volume(`${name}-sockets`, {}, child);
+    const sockets = new docker.Volume(`${name}-sockets`, { labels }, child);
     const data =
       args.dataPath ??
       new docker.Volume(
@@ -126,7 +128,12 @@ export class RegistryServer extends pulumi.ComponentResource {
         script: prepareVolumesScript,
         // A volume goes as a whole; a folder of the user's is emptied of what is the registry's.
         ...(args.dataPath !== undefined && !keepData && { deleteScript: deleteDataScript }),
-        environment: { DATA: data, SOCKETS: sockets.name, IMAGE: nginxImage.imageId },
+        environment: {
+          DATA: data,
+          SOCKETS: sockets.name,
+          IMAGE: nginxImage.imageId,
+          INSTALLATION: installation,
+        },
         dockerHost,
       },
       child,
@@ -140,6 +147,7 @@ export class RegistryServer extends pulumi.ComponentResource {
     const registryFiles = new ManagedFiles(
       `${name}-registry`,
       {
+        installation,
         files: {
           "config.yml": httpSecret.result.apply((secret) =>
             renderRegistryConfig({ httpSecret: secret, drainSeconds }),
@@ -181,6 +189,7 @@ export class RegistryServer extends pulumi.ComponentResource {
     const nginxFiles = new ManagedFiles(
       `${name}-nginx`,
       {
+        installation,
         files: {
           ...loaded,
           "users.htpasswd": args.htpasswd,
@@ -311,7 +320,7 @@ function hardened({ installation, image, volumes }: ContainerParts) {
     restart: "always",
     logDriver: "json-file",
     logOpts: { "max-size": "10m", "max-file": "3" },
-    labels: [{ label: "private-registry", value: installation }],
+    labels: installationLabels(installation),
   };
 }
 

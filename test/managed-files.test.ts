@@ -8,7 +8,14 @@ import { record, type Registered, resolved, secretInput } from "./support/mocks"
 async function publish(args: Partial<ManagedFilesArgs>) {
   const made: ManagedFiles[] = [];
   const resources = await record(() => {
-    made.push(new ManagedFiles("f", { files: {}, image: "nginx", ...args }));
+    made.push(
+      new ManagedFiles("f", {
+        installation: "project-stack-hub",
+        files: {},
+        image: "nginx",
+        ...args,
+      }),
+    );
   });
   const [files] = made;
   const command = resources.find(({ name }) => name === "f-publish")?.inputs;
@@ -54,6 +61,7 @@ describe("ManagedFiles", () => {
     expect(command.environment).toMatchObject({
       VOLUME: "f-files",
       IMAGE: "nginx",
+      INSTALLATION: "project-stack-hub",
       CHECK: "nginx -t",
       GENERATION: (await resolved(files.generation)).value,
     });

@@ -47,7 +47,7 @@ if [ -z "$failed" ] && [ -z "$(docker ps --quiet --filter "label=private-registr
     *:*) address="[$BIND_ADDRESS]:$HTTPS_PORT" ;;
     *) address="$BIND_ADDRESS:$HTTPS_PORT" ;;
   esac
-  if ! said=$(docker run --rm --publish "$address:1" --entrypoint true "$NGINX_IMAGE" 2>&1); then
+  if ! said=$(docker run --rm --label "private-registry=$INSTALLATION" --publish "$address:1" --entrypoint true "$NGINX_IMAGE" 2>&1); then
     problem "httpsPort: cannot publish $address on the Docker host: $(printf %s "$said" | head -n 1)"
     case $said in
       *'already allocated'* | *'already in use'*)
@@ -103,7 +103,7 @@ done
 
 /**
  * Runs the publishing inside a throw-away container, as the engine may be on another machine.
- * Environment: `VOLUME`, `IMAGE`, and those of the script inside.
+ * Environment: `VOLUME`, `IMAGE`, `INSTALLATION`, and those of the script inside.
  */
 export const publishFilesScript = throwAwayContainer({
   // Extracting keeps owners and modes, which root without these cannot.
@@ -126,7 +126,7 @@ mkdir -p ${dataFolder}/docker
  * Makes the sockets' volume and the registry's storage writable for the user that the containers run
  * as; the storage itself comes last, so that an interrupted run is taken up again.
  *
- * Environment: `SOCKETS`, `DATA` (or a folder), `IMAGE`.
+ * Environment: `SOCKETS`, `DATA` (or a folder), `IMAGE`, `INSTALLATION`.
  */
 export const prepareVolumesScript = throwAwayContainer({
   capabilities: ["CHOWN", "DAC_OVERRIDE", "FOWNER"],
@@ -136,7 +136,11 @@ export const prepareVolumesScript = throwAwayContainer({
   script: ownVolumesScript,
 });
 
-/** Deletes all images, and nothing else in the folder. Environment: `DATA`, `IMAGE`. */
+/**
+ * Deletes all images, and nothing else in the folder.
+ *
+ * Environment: `DATA`, `IMAGE`, `INSTALLATION`.
+ */
 export const deleteDataScript = throwAwayContainer({
   capabilities: ["DAC_OVERRIDE"],
   volumes: { DATA: dataFolder },
@@ -261,7 +265,7 @@ interface ThrowAwayContainer {
   script: string;
 }
 
-/** A script that runs another one in a container of `$IMAGE` without a network. */
+/** A script that runs another one in a container of `$IMAGE`, labelled with `$INSTALLATION`. */
 function throwAwayContainer(container: ThrowAwayContainer): string {
   const words = [
     ...["docker", "run", "--rm", "--network", "none", "--user", "0", "--cap-drop", "ALL"],
@@ -273,6 +277,6 @@ function throwAwayContainer(container: ThrowAwayContainer): string {
   const mounts = Object.entries(container.volumes).map(
     ([variable, folder]) => `--volume "$${variable}:${folder}"`,
   );
-  return `${join(words)} ${mounts.join(" ")} --entrypoint sh "$IMAGE" -c ${quote(container.script)}
+  return `${join(words)} --label "private-registry=$INSTALLATION" ${mounts.join(" ")} --entrypoint sh "$IMAGE" -c ${quote(container.script)}
 `;
 }

@@ -71,7 +71,9 @@ export function ownBackend(
 
 /** The local backend of this checkout. */
 export function ourBackend(ownFolder: string): string {
-  return `file://${join(ownFolder, "state")}`;
+  // Metadata is of no use, and not written in one piece: a run that is killed meanwhile would leave
+  // a state that cannot be loaded ("failed to load checkpoint: EOF").
+  return `file://${join(ownFolder, "state")}?metadata=skip`;
 }
 
 /** Where the generated passphrase is. */

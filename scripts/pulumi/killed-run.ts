@@ -16,7 +16,7 @@ const stateSchema = z.object({
     latest: z
       .object({
         resources: z.array(z.object({ type: z.string(), id: z.string().optional() })).optional(),
-        pending_operations: z.array(z.object({ type: z.string() })).optional(),
+        pending_operations: z.array(z.unknown()).optional(),
       })
       .nullish(),
   }),
@@ -24,16 +24,16 @@ const stateSchema = z.object({
 
 /** What a state file of the local backend tells about a run that did not come to its end. */
 export interface StateFacts {
-  /** The ids of the containers that the state knows. */
-  containers: string[];
-  /** Something was being created, and whether it was is not known. */
-  pendingCreation: boolean;
+  /** The ids of the engine's objects that the state knows. */
+  known: string[];
+  /** Something was being done, and how far it came is not known. */
+  isPending: boolean;
 }
 
 /**
  * Takes up a deployment that was killed (SIGKILL, power cut) in the local backend of this checkout.
- * Pulumi would refuse the next one for the lock that is left; and a container that was started and
- * not written down would hold the port for ever.
+ * Pulumi would refuse the next one for the lock that is left; and what was made on the engine and
+ * not written down would stay for ever, a container with the port in its hands.
  */
 export async function takeUpKilledRun(context: Context, cli: PulumiCli): Promise<void> {
   const { backend, progress, project, stack } = context;
@@ -42,62 +42,74 @@ export async function takeUpKilledRun(context: Context, cli: PulumiCli): Promise
   const locks = join(ownFolder, "state/.pulumi/locks/organization", project.name, stack.name);
   const named = ["--stack", stack.name];
 
-  const killed = deadLocks(locks, isAlive);
+  const { killed, isHeld } = readLocks(locks, isRunningPulumi);
+  // What that run is making is not known to the state yet; Pulumi says who it is.
+  if (isHeld) return;
   if (killed.length > 0) {
     progress.note(`• the last run (process ${killed.join(", ")}) was killed: taking it up`);
     await askPulumi(context, cli, ["cancel", "--yes", ...named]);
   }
-  const { containers, pendingCreation } = readState(readFileSync(file, "utf8"));
-  if (!pendingCreation) return;
+  const { known, isPending } = readState(readFileSync(file, "utf8"));
+  if (!isPending) return;
+  const docker = async (...args: string[]) => {
+    const { stdout } = await execa("docker", args, { env: { DOCKER_HOST: context.engine.host } });
+    return stdout.split("\n").filter((line) => line !== "");
+  };
   // The name that index.ts gives its registry is part of the label.
-  const label = `private-registry=${project.name}-${stack.name}-registry`;
-  for (const container of await unknownContainers(context.engine.host, label, containers)) {
-    progress.note(`• removing container ${container.slice(0, 12)}, which nothing knows of`);
-    await execa("docker", ["rm", "--force", "--volumes", container], {
-      env: { DOCKER_HOST: context.engine.host },
-    });
+  const label = `label=private-registry=${project.name}-${stack.name}-registry`;
+  for (const { kind, list, remove } of engineObjects) {
+    const found = await docker(kind, "ls", "--quiet", ...list, "--filter", label);
+    for (const id of found.filter((id) => !known.includes(id))) {
+      progress.note(`• removing ${kind} ${id.slice(0, 40)}, which nothing knows of`);
+      await docker(kind, "rm", ...remove, id);
+    }
   }
   const clear = ["refresh", "--yes", "--skip-preview", "--clear-pending-creates"];
   await askPulumi(context, cli, [...clear, ...named]);
 }
 
-/** The processes of this machine that left a lock in `folder` and are gone. */
-export function deadLocks(folder: string, alive: (pid: number) => boolean): number[] {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder)
+/** What has a label of the installation; in the order in which it can be removed. */
+const engineObjects = [
+  { kind: "container", list: ["--all", "--no-trunc"], remove: ["--force", "--volumes"] },
+  { kind: "volume", list: [], remove: [] },
+  { kind: "network", list: ["--no-trunc"], remove: [] },
+];
+
+/** Who has locked a stack; see {@link readLocks}. */
+export interface Locks {
+  /** The processes of this machine that do not run any more. */
+  killed: number[];
+  /** Whether somebody else has, who may be at work. */
+  isHeld: boolean;
+}
+
+/** Reads the locks in `folder`. */
+export function readLocks(folder: string, isRunning: (pid: number) => boolean): Locks {
+  const files = existsSync(folder) ? readdirSync(folder) : [];
+  const locks = files
     .filter((name) => name.endsWith(".json"))
-    .map((name) => lockSchema.safeParse(JSON.parse(readFileSync(join(folder, name), "utf8"))))
-    .flatMap(({ data }) => (data?.hostname === hostname() && !alive(data.pid) ? [data.pid] : []));
+    .map((name) => lockSchema.parse(JSON.parse(readFileSync(join(folder, name), "utf8"))));
+  const killed = locks.filter((lock) => lock.hostname === hostname() && !isRunning(lock.pid));
+  return { killed: killed.map(({ pid }) => pid), isHeld: killed.length < locks.length };
 }
 
 export function readState(text: string): StateFacts {
   const { latest } = stateSchema.parse(JSON.parse(text)).checkpoint;
   return {
-    containers: (latest?.resources ?? [])
-      .filter(({ type }) => type === "docker:index/container:Container")
+    known: (latest?.resources ?? [])
+      .filter(({ type }) => type.startsWith("docker:"))
       .flatMap(({ id }) => id ?? []),
-    pendingCreation: (latest?.pending_operations ?? []).some(({ type }) => type === "creating"),
+    isPending: (latest?.pending_operations ?? []).length > 0,
   };
 }
 
-async function unknownContainers(
-  host: string,
-  label: string,
-  known: readonly string[],
-): Promise<string[]> {
-  const { stdout } = await execa(
-    "docker",
-    ["ps", "--all", "--quiet", "--no-trunc", "--filter", `label=${label}`],
-    { env: { DOCKER_HOST: host } },
-  );
-  return stdout.split("\n").filter((id) => id !== "" && !known.includes(id));
-}
-
-function isAlive(pid: number): boolean {
+/** Whether `pid` is a Pulumi CLI that runs: it may be another process by now, or be killed. */
+function isRunningPulumi(pid: number): boolean {
   try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+    // See proc(5): a zombie is a process that has ended and whose parent has not asked for it yet.
+    const stat = readFileSync(join("/proc", String(pid), "stat"), "utf8");
+    return /^\d+ \(pulumi\S*\) [^ZX]/.test(stat);
+  } catch {
+    return false;
   }
 }

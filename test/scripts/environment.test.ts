@@ -25,7 +25,7 @@ describe("the backend", () => {
       generatedPassphrase: true,
       passphraseLost: false,
       env: {
-        PULUMI_BACKEND_URL: "file:///checkout/.private-registry/state",
+        PULUMI_BACKEND_URL: "file:///checkout/.private-registry/state?metadata=skip",
         PULUMI_CONFIG_PASSPHRASE_FILE: "/checkout/.private-registry/passphrase",
       },
     });

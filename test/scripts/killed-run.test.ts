@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { deadLocks, readState } from "../../scripts/pulumi/killed-run";
+import { readLocks, readState } from "../../scripts/pulumi/killed-run";
 
 let folder: string;
 beforeEach(() => {
@@ -16,19 +16,23 @@ function lock(pid: number, host: string): void {
 }
 
 describe("a lock", () => {
-  it("is dead when its process on this machine is gone", () => {
+  it("is left over when its process on this machine is gone", () => {
     lock(11, hostname());
-    lock(12, hostname());
-    expect(deadLocks(folder, (pid) => pid === 12)).toEqual([11]);
+    expect(readLocks(folder, () => false)).toEqual({ killed: [11], isHeld: false });
   });
 
-  it("of another machine is left alone: nobody here knows whether its process runs", () => {
+  it("is held while its process runs", () => {
+    lock(12, hostname());
+    expect(readLocks(folder, (pid) => pid === 12)).toEqual({ killed: [], isHeld: true });
+  });
+
+  it("of another machine counts as held: nobody here knows whether its process runs", () => {
     lock(11, "elsewhere");
-    expect(deadLocks(folder, () => false)).toEqual([]);
+    expect(readLocks(folder, () => false)).toEqual({ killed: [], isHeld: true });
   });
 
   it("is not there before the first deployment", () => {
-    expect(deadLocks(join(folder, "missing"), () => false)).toEqual([]);
+    expect(readLocks(join(folder, "missing"), () => false)).toEqual({ killed: [], isHeld: false });
   });
 });
 
@@ -37,21 +41,21 @@ describe("a state", () => {
     { type: "pulumi:pulumi:Stack" },
     { type: "docker:index/container:Container", id: "c1" },
     { type: "docker:index/volume:Volume", id: "v1" },
+    { type: "command:local:Command", id: "l1" },
   ];
   const state = (latest: unknown) => JSON.stringify({ version: 3, checkpoint: { latest } });
 
-  it("tells the containers that it knows", () => {
-    expect(readState(state({ resources }))).toEqual({ containers: ["c1"], pendingCreation: false });
+  it("tells the engine's objects that it knows", () => {
+    expect(readState(state({ resources }))).toEqual({ known: ["c1", "v1"], isPending: false });
   });
 
-  it("tells that something was being created when the run was killed", () => {
+  it("tells that something was being done when the run was killed", () => {
     const creating = { type: "creating", resource: {} };
-    expect(readState(state({ pending_operations: [creating] })).pendingCreation).toBe(true);
-    const updating = { type: "updating", resource: {} };
-    expect(readState(state({ pending_operations: [updating] })).pendingCreation).toBe(false);
+    expect(readState(state({ pending_operations: [creating] })).isPending).toBe(true);
+    expect(readState(state({ pending_operations: [] })).isPending).toBe(false);
   });
 
   it("may be empty", () => {
-    expect(readState(state(null))).toEqual({ containers: [], pendingCreation: false });
+    expect(readState(state(null))).toEqual({ known: [], isPending: false });
   });
 });
