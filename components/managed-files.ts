@@ -13,7 +13,7 @@ export interface ManagedFilesArgs {
   installation: string;
   /** The files' contents by path. Owned by the containers' user, with mode 0400. */
   files: Record<string, pulumi.Input<string>>;
-  /** An image with `sh`, `base64`, `tar` and what `check` needs. */
+  /** An image with `sh`, `base64`, `sha256sum`, `tar` and what `check` needs. */
   image: pulumi.Input<string>;
   /**
    * A shell command, run in the folder of the new files before they take effect; they don't if it
@@ -43,7 +43,8 @@ export class ManagedFiles extends pulumi.ComponentResource {
     const { installation } = args;
     const labels = installationLabels(installation);
     const volume = new docker.Volume(`${name}-files`, { labels }, { parent: this });
-    const generation = contentDigest(args.files);
+    const archive = pulumi.secret(pulumi.all(args.files).apply(pack));
+    const generation = pulumi.unsecret(archive.apply(digest));
     const publish = new EngineCommand(
       `${name}-publish`,
       {
@@ -55,7 +56,7 @@ export class ManagedFiles extends pulumi.ComponentResource {
           GENERATION: generation,
           CHECK: args.check ?? "",
         },
-        stdin: pulumi.secret(pulumi.all(args.files).apply(archive)),
+        stdin: archive,
         dockerHost: args.dockerHost,
       },
       { parent: this },
@@ -77,23 +78,19 @@ export function managedPath(generation: pulumi.Input<string>, file: string): pul
  * hashes, which have entropy enough.
  */
 export function contentDigest(files: ManagedFilesArgs["files"]): pulumi.Output<string> {
-  return pulumi.unsecret(pulumi.all(files).apply(digest));
-}
-
-function digest(files: Readonly<Record<string, string>>): string {
-  const hash = createHash("sha256");
-  for (const [name, content] of Object.entries(files).sort()) {
-    hash.update(`${name}\0${Buffer.byteLength(content)}\0${content}`);
-  }
-  return hash.digest("hex").slice(0, 16);
+  return pulumi.unsecret(pulumi.all(files).apply(pack).apply(digest));
 }
 
 /** The files as a tar in base64, the same bytes for the same files. */
-async function archive(files: Readonly<Record<string, string>>): Promise<string> {
-  const pack = tar.pack();
+async function pack(files: Readonly<Record<string, string>>): Promise<string> {
+  const archive = tar.pack();
   for (const [name, content] of Object.entries(files).sort()) {
-    pack.entry({ name, mode: 0o400, uid, gid: uid, mtime: new Date(0) }, content);
+    archive.entry({ name, mode: 0o400, uid, gid: uid, mtime: new Date(0) }, content);
   }
-  pack.finalize();
-  return (await buffer(pack)).toString("base64");
+  archive.finalize();
+  return (await buffer(archive)).toString("base64");
+}
+
+function digest(archive: string): string {
+  return createHash("sha256").update(archive).digest("hex").slice(0, 16);
 }

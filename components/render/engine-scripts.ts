@@ -67,8 +67,8 @@ fi
  * and makes it the one in force by one rename, so that readers see the old set or the new one and
  * never a mixture. A set that the check refuses is removed again, and nothing has changed.
  *
- * Environment: `GENERATION` (the folder's name), `CHECK` (a command run in the new folder, or
- * empty).
+ * Environment: `GENERATION` (the folder's name, which the SHA-256 of the input begins with), `CHECK`
+ * (a command run in the new folder, or empty).
  */
 export const publishScript = `set -eu
 cd ${filesFolder}
@@ -77,8 +77,14 @@ checked=$GENERATION
 rm -rf .incoming
 if [ ! -d "$GENERATION" ]; then
   checked=.incoming
+  archive=$(cat)
+  # Of a run that is killed, only a part may arrive, and tar takes that for all.
+  if [ "$(printf %s "$archive" | sha256sum | cut -c 1-16)" != "$GENERATION" ]; then
+    echo 'The files did not arrive whole.' >&2
+    exit 1
+  fi
   mkdir .incoming
-  base64 -d | tar -xpf - -C .incoming
+  printf %s "$archive" | base64 -d | tar -xpf - -C .incoming
 fi
 if ! (cd "$checked" && eval "$CHECK"); then
   rm -rf .incoming
@@ -89,9 +95,12 @@ if [ -d .incoming ]; then
   chmod 0500 .incoming
   mv .incoming "$GENERATION"
 fi
+# The files are on the disk before the link is, and the link before the caller hears of it.
+find "$GENERATION" -exec sync {} +
 previous=$(readlink current || true)
 ln -sfn "$GENERATION" .current
 mv -T .current current
+sync .
 # What was in force until now stays for those who still read it.
 for old in *; do
   case $old in
