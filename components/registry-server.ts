@@ -9,11 +9,13 @@ import {
   applyScript,
   awaitRegistryScript,
   deleteDataScript,
+  nginxArguments,
   nginxHealthCommand,
   nginxTmpfsOptions,
   preflightScript,
   prepareVolumesScript,
   registryHealthCommand,
+  tryNginxScript,
 } from "./render/engine-scripts";
 import {
   dataFolder,
@@ -204,6 +206,19 @@ export class RegistryServer extends pulumi.ComponentResource {
       },
       child,
     );
+    const nginxStarts = new EngineCommand(
+      `${name}-nginx-starts`,
+      {
+        script: tryNginxScript,
+        environment: {
+          VOLUME: nginxFiles.volumeName,
+          IMAGE: nginxImage.imageId,
+          INSTALLATION: installation,
+        },
+        dockerHost,
+      },
+      { parent: this, dependsOn: nginxFiles },
+    );
     const nginx = new docker.Container(
       `${name}-nginx`,
       nginxContainer({
@@ -218,7 +233,7 @@ export class RegistryServer extends pulumi.ComponentResource {
         ],
         drainSeconds,
       }),
-      { parent: this, dependsOn: nginxFiles },
+      { parent: this, dependsOn: nginxStarts },
     );
     const applied = new EngineCommand(
       `${name}-apply`,
@@ -294,7 +309,7 @@ function nginxContainer(
   return {
     ...hardened(parts),
     entrypoints: ["nginx"],
-    command: ["-c", managedPath("current", "nginx.conf"), "-g", "daemon off;"],
+    command: nginxArguments,
     networksAdvanced: [{ name: parts.network }],
     ports: [{ internal: nginxPort, ...parts.publish }],
     tmpfs: { [nginxFolder]: nginxTmpfsOptions },

@@ -224,15 +224,31 @@ fi
  */
 export const awaitRegistryScript = `set -eu
 ${lastWords("REGISTRY")}
-tries=0
-until docker exec "$REGISTRY" sh -c ${quote(registryHealthCommand)} >/dev/null 2>&1; do
-  tries=$((tries + 1))
-  if [ "$tries" -gt 150 ] || [ "$(docker inspect --format '{{.State.Running}} {{.RestartCount}}' "$REGISTRY")" != 'true 0' ]; then
-    last_words 'The registry does not start'
-  fi
-  sleep 0.2
-done
+${awaitHealth("REGISTRY", registryHealthCommand, "The registry does not start")}
 limit_pids
+`;
+
+/** The arguments that nginx runs with. */
+export const nginxArguments = ["-c", `${filesFolder}/current/nginx.conf`, "-g", "daemon off;"];
+
+/**
+ * Starts nginx where nobody can reach it, before a container with another image takes the place of
+ * the one that serves: what passes `nginx -t` may still not run. Fails with its own words. Where
+ * nothing serves yet, there is nothing to lose.
+ *
+ * Environment: `VOLUME`, `IMAGE`, `INSTALLATION`.
+ */
+export const tryNginxScript = `set -eu
+[ -n "$(docker ps --quiet --filter "label=private-registry=$INSTALLATION" --filter "volume=$VOLUME")" ] || exit 0
+${lastWords("TRIAL")}
+TRIAL=$(${join([
+  ...["docker", "create", "--network", "none", "--user", `${uid}:${uid}`, "--cap-drop", "ALL"],
+  ...["--security-opt", "no-new-privileges", "--read-only"],
+  ...["--tmpfs", `${nginxFolder}:${nginxTmpfsOptions}`],
+])} --label "private-registry=$INSTALLATION" --volume "$VOLUME:${filesFolder}:ro" --entrypoint nginx "$IMAGE" ${join(nginxArguments)})
+trap 'docker rm --force --volumes "$TRIAL" >/dev/null' EXIT
+docker start "$TRIAL" >/dev/null
+${awaitHealth("TRIAL", nginxHealthCommand, "nginx does not start with this image")}
 `;
 
 /**
@@ -247,6 +263,18 @@ ${lastWords("NGINX")}
 limit_pids || last_words 'nginx does not start'
 docker exec --env DOMAINS "$NGINX" sh -c ${quote(reloadScript)} || last_words 'nginx does not serve what was published'
 `;
+
+/** Shell that waits for the container in a variable to be healthy, or to stop. */
+function awaitHealth(variable: string, health: string, complaint: string): string {
+  return `tries=0
+until docker exec "$${variable}" sh -c ${quote(health)} >/dev/null 2>&1; do
+  tries=$((tries + 1))
+  if [ "$tries" -gt 150 ] || [ "$(docker inspect --format '{{.State.Running}} {{.RestartCount}}' "$${variable}")" != 'true 0' ]; then
+    last_words ${quote(complaint)}
+  fi
+  sleep 0.2
+done`;
+}
 
 /** Shell functions about the container in a variable. */
 function lastWords(variable: string): string {

@@ -141,6 +141,24 @@ describe("a new nginx image", () => {
     await expectServed();
   });
 
+  it("that passes the check and then dies fails up with its words, and no request is lost", async () => {
+    const before = await ids();
+    const broken = await derive(
+      "nginx:1.30",
+      `program=$(command -v nginx); mv "$program" "$program.real"
+printf '#!/bin/sh\ncase $* in *-t*) exec nginx.real "$@" ;; esac\necho no such luck >&2\nexit 3\n' >"$program"
+chmod +x "$program"`,
+    );
+    const images = { ...(settings.images as object), nginx: broken };
+    const traffic = startTraffic(options, path, alice);
+    const failure = await deployment.failingUp({ ...settings, images });
+    const { failures } = await traffic.stop();
+    expect(failure).toContain("nginx does not start");
+    expect(failure).toContain("no such luck");
+    expect(failures).toEqual([]);
+    expect(await ids()).toEqual(before);
+  });
+
   it("serves when up returns, on the same port and with the same certificate", async () => {
     const { fingerprint256 } = await servedCertificate();
     const labelled = await derive("nginx:1.30");
