@@ -3,8 +3,17 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ManagedFiles } from "../../components/managed-files";
+import {
+  applyScript,
+  nginxArguments,
+  nginxHealthCommand,
+  nginxTmpfsOptions,
+} from "../../components/render/engine-scripts";
+import { filesFolder, nginxFolder, uid } from "../../components/render/layout";
+import { renderNginxConf } from "../../components/render/nginx-conf";
+import { makeCertificate } from "../support/bare-registry";
 import { createDisk, type Disk } from "../support/disk";
-import { inVolume } from "../support/engine";
+import { docker, inVolume } from "../support/engine";
 import { record } from "../support/mocks";
 
 // The files that the containers read, published by the real script on a disk of their own.
@@ -67,5 +76,36 @@ describe("files that are published", () => {
     expect(await inVolume(volume, "ls /volume/current; readlink /volume/current")).toBe(
       `alice\nbob\ncarol\n${generation}`,
     );
+  });
+});
+
+describe("a configuration that nginx refuses only when it is to reload", () => {
+  it("is told with nginx's own words, and the one of before serves", async () => {
+    const { certificatePem, privateKeyPem } = await makeCertificate(["localhost"]);
+    const conf = renderNginxConf({ registrySocket: "/run/none.sock", anonymousPull: false });
+    const files = (text: string) =>
+      publication({ "nginx.conf": text, "tls.crt": certificatePem, "tls.key": privateKeyPem });
+    const before = await files(conf);
+    expect(await before.publish(before.archive)).toMatchObject({ exitCode: 0, all: "" });
+    const nginx = await docker(
+      ...["run", "--detach", "--network", "none", "--user", `${uid}:${uid}`],
+      ...["--tmpfs", `${nginxFolder}:${nginxTmpfsOptions}`],
+      ...["--volume", `${volume}:${filesFolder}:ro`],
+      ...["--entrypoint", "nginx", "nginx:1.30", ...nginxArguments],
+    );
+    try {
+      // Only the nginx that runs knows by what the zone counts.
+      const after = await files(conf.replace("limit_req_zone $login_from", "limit_req_zone $uri"));
+      expect(await after.publish(after.archive)).toMatchObject({ exitCode: 0, all: "" });
+      const { exitCode, all } = await execa("sh", ["-c", applyScript], {
+        ...{ env: { NGINX: nginx, DOMAINS: "localhost" }, all: true, reject: false },
+      });
+      expect(exitCode).toBe(1);
+      expect(all).toContain("nginx does not take the new configuration");
+      expect(all).toContain('limit_req "logins" uses the "$uri" key while previously it used');
+      expect(await docker("exec", nginx, "sh", "-c", nginxHealthCommand)).toBe("");
+    } finally {
+      await docker("rm", "--force", "--volumes", nginx);
+    }
   });
 });
