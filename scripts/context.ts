@@ -86,8 +86,6 @@ export function pulumiEnvironment(context: Context, cli: PulumiCli): NodeJS.Proc
     PULUMI_HOME: context.home,
     // It asks a site that closed networks do not reach, and waits for the answer.
     PULUMI_SKIP_UPDATE_CHECK: context.env["PULUMI_SKIP_UPDATE_CHECK"] ?? "true",
-    // Checking the types at every run takes longer than the rest; `npm test` checks them.
-    PULUMI_NODEJS_TRANSPILE_ONLY: context.env["PULUMI_NODEJS_TRANSPILE_ONLY"] ?? "true",
     // All clients may be behind one bastion, whose sshd drops connections when more than ten log in
     // at the same time (MaxStartups 10:30:100). Pulumi's own default is four for each core.
     PULUMI_PARALLEL: context.env["PULUMI_PARALLEL"] ?? "10",

@@ -92,8 +92,6 @@ export class Deployment {
             PULUMI_BACKEND_URL: `file://${join(folder, "state")}`,
             PULUMI_CONFIG_PASSPHRASE: randomBytes(16).toString("hex"),
             PULUMI_SKIP_UPDATE_CHECK: "true",
-            // As `npm run up` sets it.
-            PULUMI_NODEJS_TRANSPILE_ONLY: "true",
           },
         },
       );
