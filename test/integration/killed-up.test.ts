@@ -31,7 +31,7 @@ async function upAgainAndAgain(stepMs: number): Promise<number> {
   for (let run = 1; ; run += 1) {
     // From the first resource that is changed.
     const { wasKilled, exitCode, output } = await checkout.runUntil(
-      { words: /(creating|updating|replacing) /, delayMs: run * stepMs },
+      { words: / (creating|updating|replacing) \(/, delayMs: run * stepMs },
       "up",
     );
     if (wasKilled) continue;
