@@ -8,7 +8,7 @@ import { upWithClients } from "../pulumi/clients";
 import { ensureStack, askPulumi } from "../pulumi/run";
 import { hasContainers } from "../pulumi/stack";
 import { setUp } from "../setup/set-up";
-import { findChangedClients } from "./repair";
+import { findChangedClients } from "./changed-clients";
 import { nextSteps, outputsSchema } from "./next-steps";
 import { isHelp, withDefaults } from "./pulumi-arguments";
 

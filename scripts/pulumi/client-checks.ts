@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { pulumiEnvironment, type Context } from "../context";
+import { Problem } from "../problem";
 import type { PulumiCli } from "./cli";
-import { clientsOf, editableSchema } from "./clients";
+import { clientsOf, editableSchema, nameOf } from "./clients";
 import { askPulumi } from "./run";
 
 /** How a client machine is now. */
@@ -69,11 +70,11 @@ export async function checkClients(context: Context, cli: PulumiCli): Promise<Cl
   if (commands.length === 0) return [];
   const { heard, failures } = await runChecks(context, cli, commands);
   return commands.map(({ name, urn }) => {
-    const said = heard.get(name);
+    const said = heard.get(urn);
     const changed = [...(said ?? "").matchAll(/^changed: (.*)$/gm)].map(([, what = ""]) => what);
     if (said !== undefined) return { name, urn, changed };
     // The last line of what the machine, or the way to it, had to say.
-    const failure = failures.get(name)?.trim().split("\n").at(-1) ?? "it did not answer";
+    const failure = failures.get(nameOf(urn))?.trim().split("\n").at(-1) ?? "it did not answer";
     return { name, urn, changed, failure };
   });
 }
@@ -97,7 +98,12 @@ export function withChanged(exported: string, checks: readonly ClientCheck[]): s
   return JSON.stringify(state);
 }
 
-/** What the machines said, and why others said nothing, by the clients' names. */
+/**
+ * What the machines said, by the URNs of their commands, and why others said nothing, by the names
+ * that end these.
+ *
+ * @throws Problem if no machine could be asked
+ */
 async function runChecks(context: Context, cli: PulumiCli, commands: readonly ClientCommand[]) {
   // Both take long to load, and most runs have no clients.
   const [{ LocalWorkspace, PulumiCommand }, command, pulumi] = await Promise.all([
@@ -108,8 +114,9 @@ async function runChecks(context: Context, cli: PulumiCli, commands: readonly Cl
   const heard = new Map<string, string>();
   const failures = new Map<string, string>();
   const program = () => {
-    for (const { name, inputs } of commands) {
+    for (const { urn, inputs } of commands) {
       const { stdin, connection } = inputs;
+      const name = nameOf(urn);
       const check = { create: "sh -s -- check", stdin: pulumi.secret(stdin) };
       const { stdout } = connection
         ? new command.remote.Command(name, {
@@ -117,7 +124,7 @@ async function runChecks(context: Context, cli: PulumiCli, commands: readonly Cl
             connection: pulumi.secret(once(connection)),
           })
         : new command.local.Command(name, check);
-      stdout.apply((said) => heard.set(name, said));
+      stdout.apply((said) => heard.set(urn, said));
     }
     return Promise.resolve();
   };
@@ -138,16 +145,15 @@ async function runChecks(context: Context, cli: PulumiCli, commands: readonly Cl
         },
       },
     );
-    // One that fails is told below.
-    await stack
-      .up({
-        continueOnError: true,
-        onEvent: ({ diagnosticEvent: told }) => {
-          const name = told?.urn?.split("::").at(-1);
-          if (told?.severity === "error" && name !== undefined) failures.set(name, told.message);
-        },
-      })
-      .catch(() => undefined);
+    const up = stack.up({
+      continueOnError: true,
+      onEvent: ({ diagnosticEvent: told }) => {
+        if (told?.severity === "error" && told.urn) failures.set(nameOf(told.urn), told.message);
+      },
+    });
+    await up.catch((error: unknown) => {
+      if (failures.size === 0) throw new Problem("clients: none could be checked", [String(error)]);
+    });
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -222,7 +222,7 @@ export async function readClients(context: Context, cli: PulumiCli): Promise<Cli
 }
 
 /** The last part of a URN. */
-function nameOf(urn: string): string {
+export function nameOf(urn: string): string {
   return urn.split("::").at(-1) ?? "";
 }
 

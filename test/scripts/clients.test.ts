@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { adviceOn, argumentsForOthers, clientsOf, failuresOf } from "../../scripts/pulumi/clients";
+import { clientCommandsOf, withChanged } from "../../scripts/pulumi/client-checks";
+import {
+  adviceOn,
+  argumentsForOthers,
+  type Client,
+  clientsOf,
+  failuresOf,
+  withoutClient,
+} from "../../scripts/pulumi/clients";
 
 const stack = "urn:pulumi:dev::private-registry::";
 const registry = `${stack}private-registry:index:PrivateRegistry::registry`;
@@ -29,6 +37,86 @@ describe("the clients of a stack", () => {
 
   it("are none where nothing is deployed", () => {
     expect(clientsOf('{"deployment":{}}')).toEqual([]);
+  });
+});
+
+/** As Pulumi shows a secret. */
+function secret(value: unknown) {
+  const plaintext = JSON.stringify(value);
+  return { "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", plaintext };
+}
+
+/** A stack of two clients; the machine that one was before is still to be cleaned. */
+const moved = JSON.stringify({
+  version: 3,
+  deployment: {
+    resources: [
+      { urn: registry, type: "private-registry:index:PrivateRegistry", id: "kept" },
+      { urn: trust("web1"), type: "private-registry:index:ClientTrust", parent: registry },
+      { urn: trust("here"), type: "private-registry:index:ClientTrust", parent: registry },
+      ...[false, true].map((isOld) => ({
+        urn: command("web1"),
+        type: "command:remote:Command",
+        parent: trust("web1"),
+        ...(isOld && { delete: true }),
+        inputs: {
+          create: "sh -s -- apply",
+          stdin: secret("the script"),
+          connection: secret({ host: isOld ? "old" : "new", privateKey: secret("the key") }),
+        },
+        outputs: { create: "sh -s -- apply", stdout: "done" },
+      })),
+      {
+        urn: command("here").replace("remote", "local"),
+        type: "command:local:Command",
+        parent: trust("here"),
+        inputs: { stdin: "the script" },
+      },
+    ],
+    other: "kept",
+  },
+});
+
+const [web1] = clientsOf(moved) as [Client];
+
+describe("the commands of clients", () => {
+  it("are found with their secrets, but for those that are to be deleted", () => {
+    expect(clientCommandsOf(moved)).toEqual([
+      expect.objectContaining({ name: "here", inputs: { stdin: "the script" } }),
+      expect.objectContaining({
+        name: "web1",
+        inputs: { stdin: "the script", connection: { host: "new", privateKey: "the key" } },
+      }),
+    ]);
+  });
+
+  it("are to be run again where a machine has changed, and nothing else is", () => {
+    const check = { name: "web1", urn: command("web1"), changed: ["/etc/hosts", "a login"] };
+    const before = JSON.parse(moved) as { deployment: { resources: Record<string, object>[] } };
+    const recorded = before.deployment.resources[3];
+    Object.assign(recorded?.["inputs"] ?? {}, { create: "changed since: /etc/hosts, a login" });
+    Object.assign(recorded?.["outputs"] ?? {}, { create: "changed since: /etc/hosts, a login" });
+    expect(JSON.parse(withChanged(moved, [check]))).toEqual(before);
+  });
+});
+
+describe("a client that is forgotten", () => {
+  const urns = (state: string) =>
+    (
+      JSON.parse(state) as { deployment: { resources: { urn: string; delete?: boolean }[] } }
+    ).deployment.resources.map(({ urn, delete: isOld = false }) => (isOld ? `${urn} old` : urn));
+
+  it("is only the machine that it was before, if there is one", () => {
+    const { state, isReplaced } = withoutClient(moved, web1);
+    expect(isReplaced).toBe(true);
+    expect(urns(state)).toEqual(urns(moved).filter((urn) => !urn.endsWith(" old")));
+    expect(JSON.parse(state)).toMatchObject({ version: 3, deployment: { other: "kept" } });
+  });
+
+  it("is gone with all that is its own, else", () => {
+    const { state, isReplaced } = withoutClient(withoutClient(moved, web1).state, web1);
+    expect(isReplaced).toBe(false);
+    expect(urns(state)).toEqual(urns(moved).filter((urn) => !urn.includes("web1")));
   });
 });
 
