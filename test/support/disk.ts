@@ -2,6 +2,7 @@
 import { mkdir, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { execa } from "execa";
 
 export interface Disk {
@@ -56,10 +57,22 @@ export async function createDisk(mebibytes: number): Promise<Disk> {
     },
     restorePower: async () => {
       await execa("umount", [folder]);
+      await untilReleased(image);
       await mount();
     },
     remove,
   };
+}
+
+/** Another program's mount namespace may have the dead filesystem a little longer than this one. */
+async function untilReleased(image: string): Promise<void> {
+  const limit = Date.now() + 60_000;
+  for (;;) {
+    const { stdout } = await execa("losetup", ["--associated", image]);
+    if (stdout === "") return;
+    if (Date.now() > limit) throw new Error(`${image}: still in use after a minute: ${stdout}`);
+    await setTimeout(100);
+  }
 }
 
 /** EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH (linux/ext4.h): not even the journal is written. */
