@@ -286,7 +286,7 @@ async function measurePushes(running: Running): Promise<Measurement[]> {
 }
 
 const upWhy =
-  "half of the difference is TypeScript's compiler on the project's own files, at every start";
+  "Node loads more than for an empty program at every start, and registers 31 resources";
 
 async function measureUp({ ours, empty, plan, progress, signal }: Running): Promise<Measurement[]> {
   const { settings } = ours;
