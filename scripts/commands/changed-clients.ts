@@ -2,7 +2,7 @@ import type { Context } from "../context";
 import { ownFolder } from "../paths";
 import type { PulumiCli } from "../pulumi/cli";
 import { checkClients, withChanged } from "../pulumi/client-checks";
-import { askPulumi } from "../pulumi/run";
+import { exportState, importState } from "../pulumi/clients";
 import { hasClients } from "../pulumi/stack";
 
 /**
@@ -23,7 +23,5 @@ export async function findChangedClients(context: Context, cli: PulumiCli): Prom
   for (const check of changed) {
     progress.note(`• client ${check.name} has changed: ${check.changed.join(", ")}`);
   }
-  const exported = await askPulumi(context, cli, ["stack", "export", "--stack", stack.name]);
-  const input = withChanged(exported, changed);
-  await askPulumi(context, cli, ["stack", "import", "--stack", stack.name], { input });
+  await importState(context, cli, withChanged(await exportState(context, cli), changed));
 }

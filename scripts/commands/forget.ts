@@ -1,7 +1,6 @@
 import { readContext } from "../context";
 import { Problem } from "../problem";
-import { readClients, withoutClient } from "../pulumi/clients";
-import { askPulumi } from "../pulumi/run";
+import { clientsOf, exportState, importState, withoutClient } from "../pulumi/clients";
 import { setUp } from "../setup/set-up";
 
 /**
@@ -12,7 +11,8 @@ import { setUp } from "../setup/set-up";
 export async function forget(client: string): Promise<number> {
   const context = readContext();
   const cli = await setUp(context, { engine: false, images: false });
-  const clients = await readClients(context, cli);
+  const exported = await exportState(context, cli);
+  const clients = clientsOf(exported);
   const found = clients.find(({ name }) => name === client);
   if (found === undefined) {
     const known = clients.map(({ name }) => name).join(", ") || "none";
@@ -20,10 +20,8 @@ export async function forget(client: string): Promise<number> {
       `Its clients: ${known}`,
     ]);
   }
-  const stack = ["--stack", context.stack.name];
-  const exported = await askPulumi(context, cli, ["stack", "export", ...stack]);
   const { state, isReplaced } = withoutClient(exported, found);
-  await askPulumi(context, cli, ["stack", "import", ...stack], { input: state });
+  await importState(context, cli, state);
   if (isReplaced) {
     context.progress.note(`✓ client ${client}: the machine that it was before is forgotten`);
     return 0;

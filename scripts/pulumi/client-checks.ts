@@ -6,8 +6,7 @@ import { z } from "zod";
 import { pulumiEnvironment, type Context } from "../context";
 import { Problem } from "../problem";
 import type { PulumiCli } from "./cli";
-import { clientsOf, editableSchema, nameOf } from "./clients";
-import { askPulumi } from "./run";
+import { clientsOf, exportState, nameOf, stateSchema } from "./clients";
 
 /** How a client machine is now. */
 export interface ClientCheck {
@@ -30,10 +29,6 @@ const commandSchema = z.object({
 });
 
 type ClientCommand = z.infer<typeof commandSchema> & { name: string };
-
-const stateSchema = z.object({
-  deployment: z.object({ resources: z.array(z.unknown()).nullish() }),
-});
 
 /** How Pulumi marks a secret in what `stack export --show-secrets` prints. */
 const secretSchema = z.object({
@@ -63,10 +58,7 @@ export function clientCommandsOf(exported: string): ClientCommand[] {
  * its own that is thrown away, so that a machine is reached exactly as it is set up.
  */
 export async function checkClients(context: Context, cli: PulumiCli): Promise<ClientCheck[]> {
-  const { name: stack } = context.stack;
-  const commands = clientCommandsOf(
-    await askPulumi(context, cli, ["stack", "export", "--show-secrets", "--stack", stack]),
-  );
+  const commands = clientCommandsOf(await exportState(context, cli, "--show-secrets"));
   if (commands.length === 0) return [];
   const { heard, failures } = await runChecks(context, cli, commands);
   return commands.map(({ name, urn }) => {
@@ -87,7 +79,7 @@ export async function checkClients(context: Context, cli: PulumiCli): Promise<Cl
  * @returns The same for `pulumi stack import`.
  */
 export function withChanged(exported: string, checks: readonly ClientCheck[]): string {
-  const state = editableSchema.parse(JSON.parse(exported));
+  const state = stateSchema.parse(JSON.parse(exported));
   for (const resource of state.deployment.resources ?? []) {
     const check = checks.find(({ urn }) => urn === resource.urn && resource.delete !== true);
     if (check === undefined) continue;

@@ -24,21 +24,15 @@ export interface Failure {
   operation: string;
 }
 
-const stateSchema = z.object({
-  deployment: z.object({
-    resources: z
-      .array(z.object({ urn: z.string(), type: z.string(), parent: z.string().optional() }))
-      .nullish(),
-  }),
-});
-
-/** What of a state is looked at to change it; the rest stays as it is. */
-export const editableSchema = z.looseObject({
+/** What of an exported state is looked at; the rest stays as it is when it is changed. */
+export const stateSchema = z.looseObject({
   deployment: z.looseObject({
     resources: z
       .array(
         z.looseObject({
           urn: z.string(),
+          type: z.string(),
+          parent: z.string().optional(),
           // To be deleted, with another in its place.
           delete: z.boolean().optional(),
           inputs: z.record(z.string(), z.unknown()).optional(),
@@ -90,7 +84,7 @@ export function withoutClient(
   exported: string,
   { urn, children }: Client,
 ): { state: string; isReplaced: boolean } {
-  const state = editableSchema.parse(JSON.parse(exported));
+  const state = stateSchema.parse(JSON.parse(exported));
   const resources = state.deployment.resources ?? [];
   const isReplaced = resources.some((one) => children.includes(one.urn) && one.delete === true);
   const gone = isReplaced ? children : [urn, ...children];
@@ -210,15 +204,20 @@ async function tellFailedClients(
   failures: readonly Failure[],
 ): Promise<void> {
   if (failures.length === 0) return;
-  for (const line of adviceOn(failures, await readClients(context, cli))) {
+  for (const line of adviceOn(failures, clientsOf(await exportState(context, cli)))) {
     context.progress.note(line);
   }
 }
 
-/** The clients of the stack. */
-export async function readClients(context: Context, cli: PulumiCli): Promise<Client[]> {
+/** What `pulumi stack export` prints. */
+export function exportState(context: Context, cli: PulumiCli, ...options: string[]) {
+  return askPulumi(context, cli, ["stack", "export", "--stack", context.stack.name, ...options]);
+}
+
+/** Puts a changed state in the place of the one that was exported. */
+export async function importState(context: Context, cli: PulumiCli, state: string): Promise<void> {
   const { name } = context.stack;
-  return clientsOf(await askPulumi(context, cli, ["stack", "export", "--stack", name]));
+  await askPulumi(context, cli, ["stack", "import", "--stack", name], { input: state });
 }
 
 /** The last part of a URN. */
