@@ -1,4 +1,5 @@
 import { X509Certificate } from "node:crypto";
+import { defaultUsers } from "./credentials";
 import type { PrivateRegistryArgs } from "./private-registry";
 
 const dayMs = 24 * 60 * 60 * 1000;
@@ -9,7 +10,7 @@ const dayMs = 24 * 60 * 60 * 1000;
  * @param now The time that certificates are judged by.
  */
 export function advice(args: PrivateRegistryArgs, now: Date): string[] {
-  const { bindAddress = "0.0.0.0", clients = {}, domains, users = { admin: {} } } = args;
+  const { bindAddress = "0.0.0.0", clients = {}, domains, users = defaultUsers } = args;
   const hasClients = Object.values(clients).some(({ local }) => local !== true);
   const found: string[] = [];
   if (hasClients && isLoopback(bindAddress)) {

@@ -20,6 +20,9 @@ export interface UserArgs {
   access?: Access;
 }
 
+/** Who there is when nobody is named: one user `admin` who may push, with a generated password. */
+export const defaultUsers: Readonly<Record<string, UserArgs>> = { admin: {} };
+
 export interface CredentialsArgs {
   /** As in `PrivateRegistryArgs`. */
   users: Record<string, UserArgs>;

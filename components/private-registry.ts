@@ -3,7 +3,7 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { advice } from "./advice";
 import { type ClientArgs, ClientTrust, trustScript } from "./client-trust";
-import { Credentials, type UserArgs } from "./credentials";
+import { Credentials, defaultUsers, type UserArgs } from "./credentials";
 import { type ImagesArgs, RegistryServer } from "./registry-server";
 import { type CertificateArgs, type OwnCertificateArgs, TlsIdentity } from "./tls-identity";
 import { checkArgs } from "./validation";
@@ -146,7 +146,7 @@ export class PrivateRegistry extends pulumi.ComponentResource {
       void pulumi.log.warn(sentence, this);
     }
 
-    const { domains, httpsPort = 443, users = { admin: {} } } = args;
+    const { domains, httpsPort = 443, users = defaultUsers } = args;
     const installation = `${pulumi.getProject()}-${pulumi.getStack()}-${name}`;
     const child = { parent: this };
 

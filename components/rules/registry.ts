@@ -1,6 +1,6 @@
 /** The rules of every setting, in the order of the settings table. */
 import { z } from "zod";
-import { accessLevels } from "../credentials";
+import { accessLevels, defaultUsers } from "../credentials";
 import { runtimes } from "../client-trust";
 import type { PrivateRegistryArgs } from "../private-registry";
 import { keyAlgorithms } from "../tls-identity";
@@ -368,7 +368,7 @@ function machineOf(client: unknown): string | undefined {
 }
 
 function unknownLogins({ clients, users }: Readonly<Record<string, unknown>>): Finding[] {
-  const known = Object.keys(isMap(users) ? users : { admin: {} });
+  const known = Object.keys(isMap(users) ? users : defaultUsers);
   return Object.entries(isMap(clients) ? clients : {}).flatMap(([name, client]) => {
     const login = isMap(client) ? client.login : undefined;
     if (typeof login !== "string" || known.includes(login)) return [];
