@@ -99,9 +99,9 @@ func TestConnection(t *testing.T) {
 		"ssh: host key mismatch")
 	connect("the machine's key does not open the bastion", through(args{"privateKey": key.private}, nil),
 		"proxy: after 0 failed attempts: "+refused+"[none publickey]")
-	connect("a bastion that is gone is an error", through(args{"port": freePort(t)}, nil),
+	connect("a bastion that is gone is an error", through(args{"port": reservePort(t)}, nil),
 		"proxy: after 0 failed attempts: dial tcp 127.0.0.1:", "connection refused")
-	connect("a machine that is gone behind the bastion is an error", through(nil, args{"port": freePort(t)}),
+	connect("a machine that is gone behind the bastion is an error", through(nil, args{"port": reservePort(t)}),
 		"proxy: after 0 failed attempts: ssh: rejected: connect failed (Connection refused)")
 	connect("the bastion's settings are checked first",
 		through(args{"hostKey": "nonsense"}, nil), "proxy: failed to parse host key")
@@ -145,7 +145,7 @@ func TestConnection(t *testing.T) {
 
 	t.Run("dialErrorLimit -1 waits until the machine is there", func(t *testing.T) {
 		t.Parallel()
-		port := freePort(t)
+		port := reservePort(t)
 		r := newItem(t, session, "remote")
 		done := make(chan error)
 		go func() {

@@ -97,7 +97,7 @@ func TestRemoteCommand(t *testing.T) {
 
 	claim("delete uses the stored connection, so a machine that is gone blocks it", func(t *testing.T, r *item) {
 		r.does("create", args{"delete": "true", "connection": args{
-			"host": "127.0.0.1", "port": freePort(t), "dialErrorLimit": 0, "password": password,
+			"host": "127.0.0.1", "port": reservePort(t), "dialErrorLimit": 0, "password": password,
 		}})
 		fails(t, r.down(), "after 0 failed attempts: dial tcp 127.0.0.1:", "connection refused")
 	})
@@ -122,7 +122,7 @@ func TestRemoteCommand(t *testing.T) {
 		done := make(chan error)
 		go func() {
 			_, err := r.up(args{"create": "true", "connection": args{
-				"host": "127.0.0.1", "port": freePort(t), "dialErrorLimit": -1,
+				"host": "127.0.0.1", "port": reservePort(t), "dialErrorLimit": -1,
 			}})
 			done <- err
 		}()

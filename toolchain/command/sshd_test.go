@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -65,7 +66,7 @@ func startSSHD(t *testing.T, options sshdOptions) *sshd {
 	}
 	server := &sshd{port: options.port, hostKeys: map[string]string{}, log: &buffer{}}
 	if server.port == 0 {
-		server.port = freePort(t)
+		server.port = reservePort(t)
 	}
 
 	var authorized strings.Builder
@@ -157,12 +158,33 @@ func waitFor(t *testing.T, ready func() bool, log *buffer) {
 	}
 }
 
-func freePort(t *testing.T) int {
+// reservePort returns a port of 127.0.0.1 that refuses connections. Until the test ends, the system
+// gives it to nobody who asks for any port, while a server that asks for it by number (with
+// SO_REUSEADDR, as sshd does) can listen there: a socket is bound to it and never listens.
+func reservePort(t *testing.T) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	must(t, err)
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().(*net.TCPAddr).Port
+	t.Cleanup(func() { _ = syscall.Close(socket) })
+	must(t, syscall.SetsockoptInt(socket, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1))
+	must(t, syscall.Bind(socket, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	address, err := syscall.Getsockname(socket)
+	must(t, err)
+	return address.(*syscall.SockaddrInet4).Port
+}
+
+// TestReservePort is here because tests that run side by side were once given the same port.
+func TestReservePort(t *testing.T) {
+	port := reservePort(t)
+	_, err := net.Dial("tcp", "127.0.0.1:"+itoa(port))
+	fails(t, err, "connection refused")
+	another, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	must(t, err)
+	defer func() { _ = syscall.Close(another) }()
+	// Without SO_REUSEADDR, as for a socket that asks for any port.
+	fails(t, syscall.Bind(another, &syscall.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}),
+		"address already in use")
+	startSSHD(t, sshdOptions{port: port})
 }
 
 // sshKey is an SSH key pair as its files have it.
