@@ -15,10 +15,11 @@ import {
   preflightScript,
   prepareVolumesScript,
   registryHealthCommand,
-  tryNginxScript,
+  restartPolicy,
 } from "./render/engine-scripts";
 import {
   dataFolder,
+  drainSeconds,
   filesFolder,
   nginxFolder,
   nginxPort,
@@ -64,7 +65,8 @@ export interface RegistryServerArgs {
  * other process of the host can go round the users.
  *
  * Each registry container has a socket of its own. A new one is created beside the old one and must
- * answer before nginx is switched over to it; then the old one finishes its requests and goes.
+ * answer before nginx is switched over to it; then the old one finishes its requests and goes. A new
+ * nginx container is created beside the old one too, and takes the port over in a quiet moment.
  */
 export class RegistryServer extends pulumi.ComponentResource {
   /** The nginx container, once it serves what was asked for. */
@@ -78,7 +80,6 @@ export class RegistryServer extends pulumi.ComponentResource {
     const httpsPort = args.httpsPort ?? 443;
     const bindAddress = args.bindAddress ?? "0.0.0.0";
     const keepData = args.keepData ?? true;
-    const drainSeconds = 60;
 
     const preflight = new EngineCommand(
       `${name}-preflight`,
@@ -167,7 +168,6 @@ export class RegistryServer extends pulumi.ComponentResource {
         image: registryImage.imageId,
         config: managedPath(registryFiles.generation, "config.yml"),
         volumes: [{ ...filesAt(registryFiles), readOnly: true }, storage, socketsAt(sockets)],
-        drainSeconds,
       }),
       { parent: this, dependsOn: ownVolumes, deleteBeforeReplace: false },
     );
@@ -206,19 +206,6 @@ export class RegistryServer extends pulumi.ComponentResource {
       },
       child,
     );
-    const nginxStarts = new EngineCommand(
-      `${name}-nginx-starts`,
-      {
-        script: tryNginxScript,
-        environment: {
-          VOLUME: nginxFiles.volumeName,
-          IMAGE: nginxImage.imageId,
-          INSTALLATION: installation,
-        },
-        dockerHost,
-      },
-      { parent: this, dependsOn: nginxFiles },
-    );
     const nginx = new docker.Container(
       `${name}-nginx`,
       nginxContainer({
@@ -231,9 +218,8 @@ export class RegistryServer extends pulumi.ComponentResource {
           { ...storage, readOnly: true },
           socketsAt(sockets),
         ],
-        drainSeconds,
       }),
-      { parent: this, dependsOn: nginxStarts },
+      { parent: this, dependsOn: nginxFiles, deleteBeforeReplace: false },
     );
     const applied = new EngineCommand(
       `${name}-apply`,
@@ -241,6 +227,9 @@ export class RegistryServer extends pulumi.ComponentResource {
         script: applyScript,
         environment: {
           NGINX: nginx.id,
+          NETWORK: network.name,
+          VOLUME: nginxFiles.volumeName,
+          INSTALLATION: installation,
           LOADED: contentDigest(loaded),
           DOMAINS: args.domains.join(" "),
         },
@@ -278,8 +267,6 @@ interface ContainerParts {
   installation: string;
   image: pulumi.Input<string>;
   volumes: Volume[];
-  /** How long requests in flight are given at a stop. */
-  drainSeconds: number;
 }
 
 function registryContainer(
@@ -295,8 +282,8 @@ function registryContainer(
     networkMode: "none",
     ...memory(1024),
     healthcheck: healthcheck(registryHealthCommand),
-    stopTimeout: parts.drainSeconds + 5,
-    destroyGraceSeconds: parts.drainSeconds + 5,
+    stopTimeout: drainSeconds + 5,
+    destroyGraceSeconds: drainSeconds + 5,
   };
 }
 
@@ -313,11 +300,14 @@ function nginxContainer(
     networksAdvanced: [{ name: parts.network }],
     ports: [{ internal: nginxPort, ...parts.publish }],
     tmpfs: { [nginxFolder]: nginxTmpfsOptions },
+    // applyScript starts it, beside the one that has the port.
+    start: false,
+    mustRun: false,
     ...memory(512),
     healthcheck: healthcheck(nginxHealthCommand),
     stopSignal: "SIGQUIT",
-    stopTimeout: parts.drainSeconds,
-    destroyGraceSeconds: parts.drainSeconds,
+    stopTimeout: drainSeconds,
+    destroyGraceSeconds: drainSeconds,
   };
 }
 
@@ -330,9 +320,7 @@ function hardened({ installation, image, volumes }: ContainerParts) {
     readOnly: true,
     capabilities: { drops: ["ALL"] },
     securityOpts: ["no-new-privileges:true"],
-    // An engine that was killed stops what still runs when it starts again, and takes that for a stop
-    // by hand, after which "unless-stopped" would start nothing (moby#40791, moby#43204).
-    restart: "always",
+    restart: restartPolicy,
     logDriver: "json-file",
     logOpts: { "max-size": "10m", "max-file": "3" },
     labels: installationLabels(installation),

@@ -1,5 +1,6 @@
 import {
   dataFolder,
+  drainSeconds,
   filesFolder,
   idleSeconds,
   nginxFolder,
@@ -17,6 +18,12 @@ import { join, quote } from "./shell";
 
 /** A tmpfs for nginx's scratch space, as `docker run --tmpfs` takes it. */
 export const nginxTmpfsOptions = `mode=0700,uid=${uid},gid=${uid},size=64m`;
+
+/**
+ * An engine that was killed stops what still runs when it starts again, and takes that for a stop by
+ * hand, after which "unless-stopped" would start nothing (moby#40791, moby#43204).
+ */
+export const restartPolicy = "always";
 
 /**
  * Whether a deployment can work, before it touches anything: the engine answers, the images are
@@ -42,13 +49,16 @@ have_image() {
 }
 have_image registry "$REGISTRY_IMAGE"
 have_image nginx "$NGINX_IMAGE"
-if [ -z "$failed" ] && [ -z "$(docker ps --quiet --filter "label=private-registry=$INSTALLATION" --filter "publish=$HTTPS_PORT")" ]; then
+if [ -z "$failed" ]; then
+  # What we have published already is not free, but the address can be tried.
+  port=$HTTPS_PORT
+  [ -z "$(docker ps --quiet --filter "label=private-registry=$INSTALLATION" --filter "publish=$HTTPS_PORT")" ] || port=
   case $BIND_ADDRESS in
-    *:*) address="[$BIND_ADDRESS]:$HTTPS_PORT" ;;
-    *) address="$BIND_ADDRESS:$HTTPS_PORT" ;;
+    *:*) address="[$BIND_ADDRESS]" ;;
+    *) address=$BIND_ADDRESS ;;
   esac
-  if ! said=$(docker run --rm --label "private-registry=$INSTALLATION" --publish "$address:1" --entrypoint true "$NGINX_IMAGE" 2>&1); then
-    problem "httpsPort: cannot publish $address on the Docker host: $(printf %s "$said" | head -n 1)"
+  if ! said=$(docker run --rm --label "private-registry=$INSTALLATION" --publish "$address:$port:1" --entrypoint true "$NGINX_IMAGE" 2>&1); then
+    problem "httpsPort: cannot publish $address:$HTTPS_PORT on the Docker host: $(printf %s "$said" | head -n 1)"
     case $said in
       *'already allocated'* | *'already in use'*)
         problem '  Stop what uses it, or choose another port: pulumi config set private-registry:httpsPort 5444'
@@ -232,35 +242,78 @@ limit_pids
 export const nginxArguments = ["-c", `${filesFolder}/current/nginx.conf`, "-g", "daemon off;"];
 
 /**
- * Starts nginx where nobody can reach it, before a container with another image takes the place of
- * the one that serves: what passes `nginx -t` may still not run. Fails with its own words. Where
- * nothing serves yet, there is nothing to lose.
- *
- * Environment: `VOLUME`, `IMAGE`, `INSTALLATION`.
+ * Waits inside nginx's container, which serves on, for a moment in which no request is in flight
+ * and whatever was answered has arrived.
  */
-export const tryNginxScript = `set -eu
-[ -n "$(docker ps --quiet --filter "label=private-registry=$INSTALLATION" --filter "volume=$VOLUME")" ] || exit 0
-${lastWords("TRIAL")}
-TRIAL=$(${join([
-  ...["docker", "create", "--network", "none", "--user", `${uid}:${uid}`, "--cap-drop", "ALL"],
-  ...["--security-opt", "no-new-privileges", "--read-only"],
-  ...["--tmpfs", `${nginxFolder}:${nginxTmpfsOptions}`],
-])} --label "private-registry=$INSTALLATION" --volume "$VOLUME:${filesFolder}:ro" --entrypoint nginx "$IMAGE" ${join(nginxArguments)})
-trap 'docker rm --force --volumes "$TRIAL" >/dev/null' EXIT
-docker start "$TRIAL" >/dev/null
-${awaitHealth("TRIAL", nginxHealthCommand, "nginx does not start with this image")}
+export const quietScript = `end=$(($(date +%s) + ${drainSeconds}))
+while [ "$(date +%s)" -lt "$end" ]; do
+  # One that does not tell is not waited for.
+  said=$(curl --fail --silent --max-time 1 --unix-socket ${nginxFolder}/auth.sock http://nginx/connections) || break
+  # The one is the question itself. In proc_net_tcp(5) the local port stands before tx_queue.
+  case $said in
+    *'Reading: 0 Writing: 1 '*) grep ':${nginxPort.toString(16).toUpperCase()} .*:' /proc/net/tcp | grep -qv ' 00000000:' || break ;;
+  esac
+  sleep 0.02
+done
 `;
 
 /**
- * Applies what was published, and returns when it is in force: nginx has replaced its workers, the
- * port serves the certificate for every domain, and the registry behind it is well.
+ * Moves the published port, which has one owner, from the container `BEFORE` (or nobody) to `NGINX`:
+ * for about a third of a second nobody serves. Goes back if that fails.
+ */
+const takeOverScript = `set -eu
+if [ -n "$BEFORE" ]; then
+  docker update --restart no "$BEFORE" >/dev/null
+  # Not gracefully: nothing is in flight, and idle connections would keep the port for seconds.
+  docker kill --signal TERM "$BEFORE" >/dev/null 2>&1 || docker stop "$BEFORE" >/dev/null
+  docker wait "$BEFORE" >/dev/null
+fi
+docker network disconnect none "$NGINX"
+said=$(docker network connect "$NETWORK" "$NGINX" 2>&1) && exit
+printf 'nginx cannot have the port: %s\\n' "$said" >&2
+docker stop -t 1 "$NGINX" >/dev/null
+if [ -n "$BEFORE" ]; then
+  docker update --restart ${restartPolicy} "$BEFORE" >/dev/null
+  docker start "$BEFORE" >/dev/null
+  echo 'The one of before serves again.' >&2
+fi
+exit 1
+`;
+
+/**
+ * Applies what was published, and returns when it is in force: this nginx container is the one that
+ * serves, it has replaced its workers, the port serves the certificate for every domain, and the
+ * registry behind it is well.
  *
- * Environment: `NGINX` (a container), `DOMAINS` (separated by spaces).
+ * A new container starts beside the one that serves, on no network, and must be well before it takes
+ * the port over.
+ *
+ * Environment: `NGINX` (a container, which may not run yet), `NETWORK` (which it is to be on),
+ * `VOLUME` (its files), `INSTALLATION`, `DOMAINS` (separated by spaces).
  */
 export const applyScript = `set -eu
 ${lastWords("NGINX")}
-# Docker refuses it for a container that is just ending.
-limit_pids || last_words 'nginx does not start'
+is() {
+  [ "$(docker inspect --format "$1" "$NGINX")" = "$2" ]
+}
+BEFORE=$(docker ps --quiet --no-trunc --filter "label=private-registry=$INSTALLATION" --filter "volume=$VOLUME" --filter expose=${nginxPort} | grep -v "$NGINX" || true)
+if is '{{.State.Running}}' false; then
+  if [ -n "$BEFORE" ]; then
+    docker network disconnect "$NETWORK" "$NGINX" 2>/dev/null || true
+    docker network connect none "$NGINX"
+  fi
+  docker start "$NGINX" >/dev/null
+fi
+[ -z "$BEFORE" ] || trap 'docker stop -t 1 "$NGINX" >/dev/null' EXIT
+${awaitHealth("NGINX", nginxHealthCommand, "nginx does not start")}
+limit_pids
+if is '{{range $name, $network := .NetworkSettings.Networks}}{{$name}}{{end}}' none; then
+  [ -z "$BEFORE" ] || docker exec "$BEFORE" sh -c ${quote(quietScript)} || true
+  # In a session of its own: who kills an "up" with all that it has started does not kill this.
+  export BEFORE
+  setsid sh -c ${quote(takeOverScript)}
+fi
+trap - EXIT
 docker exec --env DOMAINS "$NGINX" sh -c ${quote(reloadScript)} || last_words 'nginx does not serve what was published'
 `;
 

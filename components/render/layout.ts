@@ -23,3 +23,6 @@ export const registryDebugPort = 5001;
 
 /** How long after its last request an open connection outlives a reload of nginx, in seconds. */
 export const idleSeconds = 2;
+
+/** How long a container that is replaced may finish its requests, in seconds. */
+export const drainSeconds = 60;

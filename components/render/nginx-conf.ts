@@ -273,6 +273,11 @@ ${conf.anonymousPull ? tokenBackend : ""}
         location = /ready {
             proxy_pass http://registry/;
         }
+
+        # For a container that takes this one's place in a moment without requests.
+        location = /connections {
+            stub_status;
+        }
     }
 }
 `;

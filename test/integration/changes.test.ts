@@ -1,12 +1,21 @@
-import { X509Certificate } from "node:crypto";
-import { Agent } from "node:https";
+import { randomBytes, X509Certificate } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import { Agent, request } from "node:https";
 import { createServer } from "node:net";
+import { buffer } from "node:stream/consumers";
+import { setTimeout } from "node:timers/promises";
 import { connect } from "node:tls";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Deployment, type Settings } from "../support/deployment";
-import { derivedImage, docker, freePort, serving } from "../support/engine";
-import { RegistryClient, type RegistryClientOptions } from "../support/registry-client";
+import { createNetwork, derivedImage, docker, freePort, running, serving } from "../support/engine";
+import {
+  basic,
+  digest,
+  RegistryClient,
+  type RegistryClientOptions,
+  uploadPath,
+} from "../support/registry-client";
 import { startTraffic } from "../support/traffic";
 
 // What `pulumi up` does to a registry that is in use.
@@ -158,16 +167,75 @@ chmod +x "$program"`,
     expect(failures).toEqual([]);
     expect(await ids()).toEqual(before);
   });
+});
 
-  it("serves when up returns, on the same port and with the same certificate", async () => {
+describe("an address that nginx cannot have", () => {
+  it("fails up before anything is touched, if it is not the Docker host's", async () => {
+    const before = await ids();
+    const failure = await deployment.failingUp({ ...settings, bindAddress: "192.0.2.1" });
+    expect(failure).toContain(`httpsPort: cannot publish 192.0.2.1:${port}`);
+    expect(failure).toContain("bindAddress must be an address of the Docker host");
+    expect(await ids()).toEqual(before);
+    await expectServed();
+  });
+
+  it("fails up if another program has it, and the old nginx serves again", async () => {
+    const before = await ids();
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(port, "127.0.0.2", resolve));
+    try {
+      const failure = await deployment.failingUp({ ...settings, bindAddress: "0.0.0.0" });
+      expect(failure).toContain("nginx cannot have the port");
+      expect(failure).toContain("The one of before serves again.");
+      expect(await ids()).toEqual(before);
+      await expectServed();
+    } finally {
+      server.close();
+    }
+    const { nginx } = await serving(deployment.installation);
+    expect(nginx.HostConfig.RestartPolicy.Name).toBe("always");
+  });
+
+  it("is taken by the next up that can have it", async () => {
+    settings = { ...settings, bindAddress: "0.0.0.0" };
+    await deployment.up(settings);
+    const { nginx } = await serving(deployment.installation);
+    expect(Object.values(nginx.NetworkSettings.Ports)).toContainEqual([
+      { HostIp: "0.0.0.0", HostPort: String(port) },
+    ]);
+    await expectServed();
+  });
+});
+
+describe("a new nginx image that is good", () => {
+  it("waits for what is in flight, while the old one serves, and then takes the port", async () => {
+    const network = await createNetwork();
     const { fingerprint256 } = await servedCertificate();
     const labelled = await derive("nginx:1.30");
     settings = { ...settings, images: { ...(settings.images as object), nginx: labelled } };
-    await deployment.up(settings);
+    // Not through Docker's proxy on the loopback, which has buffers of its own.
+    const client = new RegistryClient({ ...options, address: network.gateway });
+    const content = randomBytes(8 << 20);
+    await client.pushBlob(image, content, alice);
+    const transfers = await startTransfers(network.gateway, digest(content));
+
+    const up = deployment.up(settings);
+    const traffic = startTraffic(options, path, alice);
+    await newNginxRuns();
+    await setTimeout(1000); // Long enough to take the port, if it did not wait.
+    const { answered, failures } = await traffic.stop();
+    transfers.goOn();
+
+    expect(await transfers.uploaded).toBe(202);
+    expect(digest(await transfers.downloaded)).toBe(digest(content));
+    await up;
+    expect(answered).toBeGreaterThan(100);
+    expect(failures).toEqual([]);
     const { nginx } = await serving(deployment.installation);
     expect(nginx.Image).toBe(await imageId(labelled));
     expect((await servedCertificate()).fingerprint256).toBe(fingerprint256);
     await expectServed();
+    await network.remove();
   });
 });
 
@@ -176,13 +244,13 @@ describe("a port that something else uses", () => {
     const before = await ids();
     const server = createServer();
     const taken = await new Promise<number>((resolve) => {
-      server.listen(0, "127.0.0.1", () => {
+      server.listen(0, "0.0.0.0", () => {
         resolve((server.address() as { port: number }).port);
       });
     });
     try {
       const failure = await deployment.failingUp({ ...settings, httpsPort: taken });
-      expect(failure).toContain(`httpsPort: cannot publish 127.0.0.1:${taken}`);
+      expect(failure).toContain(`httpsPort: cannot publish 0.0.0.0:${taken}`);
       expect(failure).toContain(
         "choose another port: pulumi config set private-registry:httpsPort",
       );
@@ -210,6 +278,46 @@ describe("keepData switched off", () => {
 
 function imageId(reference: string): Promise<string> {
   return docker("image", "inspect", "--format", "{{.Id}}", reference);
+}
+
+/** Waits until a second nginx container runs, which cannot have the port yet. */
+async function newNginxRuns(): Promise<void> {
+  await expect
+    .poll(async () => (await running(deployment.installation)).length, { timeout: 60_000 })
+    .toBe(3);
+}
+
+/** The upload of a blob, and the download of another one, which both stand still until `goOn`. */
+async function startTransfers(host: string, blob: string) {
+  const send = (method: string, path: string) =>
+    request({
+      ...{ host, port, method, path, ca: options.caPem, servername: "localhost" },
+      headers: {
+        Authorization: basic(...alice),
+        Host: `localhost:${port}`,
+        "Content-Type": "application/octet-stream",
+      },
+    });
+  const begun = await new RegistryClient(options).request("POST", `/v2/${image}/blobs/uploads/`, {
+    user: alice,
+  });
+  const upload = send("PATCH", uploadPath(begun));
+  const uploaded = new Promise<number | undefined>((resolve, reject) => {
+    upload.on("response", ({ statusCode }) => resolve(statusCode)).on("error", reject);
+  });
+  upload.write(randomBytes(1000));
+  const reply = await new Promise<IncomingMessage>((resolve, reject) => {
+    send("GET", `/v2/${image}/blobs/${blob}`).on("response", resolve).on("error", reject).end();
+  });
+  reply.pause();
+  return {
+    uploaded,
+    downloaded: buffer(reply),
+    goOn: () => {
+      upload.end(randomBytes(1000));
+      reply.resume();
+    },
+  };
 }
 
 function servedCertificate(): Promise<X509Certificate> {

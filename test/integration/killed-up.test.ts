@@ -9,10 +9,10 @@ import { startTraffic } from "../support/traffic";
 
 let checkout: Checkout;
 let settings: Record<string, unknown>;
-let image: string;
+const images: string[] = [];
 
 beforeAll(async () => {
-  [checkout, image] = await Promise.all([Checkout.create(), derivedImage("registry:3.1.2")]);
+  checkout = await Checkout.create();
   settings = {
     domains: ["localhost"],
     httpsPort: await freePort(),
@@ -23,18 +23,27 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await checkout.remove();
-  await docker("image", "rm", image);
+  await docker("image", "rm", ...images);
 });
 
-/** How many runs it took. */
-async function upAgainAndAgain(stepMs: number): Promise<number> {
+const derive = async (base: string) => {
+  const image = await derivedImage(base);
+  images.push(image);
+  return image;
+};
+
+/** How many runs it took. `check` is what must hold after a run that was killed. */
+async function upAgainAndAgain(stepMs: number, check?: () => Promise<void>): Promise<number> {
   for (let run = 1; ; run += 1) {
     // From the first resource that is changed.
     const { wasKilled, exitCode, output } = await checkout.runUntil(
       { words: / (creating|updating|replacing) \(/, delayMs: run * stepMs },
       "up",
     );
-    if (wasKilled) continue;
+    if (wasKilled) {
+      await check?.();
+      continue;
+    }
     expect(exitCode, output).toBe(0);
     return run;
   }
@@ -79,7 +88,8 @@ describe("an up with a new registry image that is killed", () => {
     const { options, user } = await connect();
     const before = await serving(checkout.installation);
     const traffic = startTraffic(options, "/v2/team/app/tags/list", user);
-    await checkout.configure({ ...settings, images: { registry: image } });
+    settings = { ...settings, images: { registry: await derive("registry:3.1.2") } };
+    await checkout.configure(settings);
     const runs = await upAgainAndAgain(600);
     const { answered, failures } = await traffic.stop();
     expect(runs).toBeGreaterThan(2);
@@ -89,5 +99,28 @@ describe("an up with a new registry image that is killed", () => {
     const after = await serving(checkout.installation);
     expect(after.registry.Id).not.toBe(before.registry.Id);
     expect(after.nginx.Id).toBe(before.nginx.Id);
+  });
+});
+
+describe("an up with a new nginx image that is killed", () => {
+  it("leaves a registry that serves, and is taken up by the next one", async () => {
+    const { options, user } = await connect();
+    const before = await serving(checkout.installation);
+    settings = { ...settings, images: { registry: images[0], nginx: await derive("nginx:1.30") } };
+    await checkout.configure(settings);
+    const client = new RegistryClient(options);
+    const status = async () => {
+      const reply = await client.request("GET", "/v2/team/app/tags/list", { user });
+      return reply.status;
+    };
+    const runs = await upAgainAndAgain(300, async () => {
+      // The port may just be moving.
+      await expect.poll(() => status().catch(String), { timeout: 5000 }).toBe(200);
+    });
+    expect(runs).toBeGreaterThan(2);
+    await expectConverged();
+    const after = await serving(checkout.installation);
+    expect(after.nginx.Id).not.toBe(before.nginx.Id);
+    expect(after.registry.Id).toBe(before.registry.Id);
   });
 });

@@ -46,12 +46,18 @@ export async function containers(label: string): Promise<Container[]> {
   return JSON.parse(await docker("inspect", ...ids.split("\n"))) as Container[];
 }
 
-/** The nginx and the registry container of an installation, which must have exactly these. */
+/** The containers of an installation that run. */
+export async function running(installation: string): Promise<Container[]> {
+  const all = await containers(`private-registry=${installation}`);
+  return all.filter(({ State }) => State.Running);
+}
+
+/** The nginx and the registry container of an installation, of which exactly these must run. */
 export async function serving(installation: string): Promise<{
   nginx: Container;
   registry: Container;
 }> {
-  const all = await containers(`private-registry=${installation}`);
+  const all = await running(installation);
   const nginx = all.find(({ NetworkSettings }) =>
     Object.values(NetworkSettings.Ports).some(Boolean),
   );

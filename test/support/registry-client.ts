@@ -109,7 +109,8 @@ export class RegistryClient {
     return { name, tag, manifest: digest(manifest), layer: layer.digest };
   }
 
-  private async pushBlob(name: string, content: Buffer, user: readonly [string, string]) {
+  /** Pushes a blob in one piece. */
+  async pushBlob(name: string, content: Buffer, user: readonly [string, string]) {
     const begun = await this.request("POST", `/v2/${name}/blobs/uploads/`, { user });
     expectStatus(202, begun);
     const path = completionPath(begun, digest(content));
