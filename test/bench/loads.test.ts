@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { parseSTime } from "../../bench/loads/handshakes";
 import { parseApacheBench } from "../../bench/loads/requests";
 import { takeTurns } from "../../bench/loads/rounds";
+import { parseCgroup } from "../../bench/loads/usage";
 
 const report = `
 Complete requests:      9217
@@ -41,4 +42,19 @@ test("systems take turns, and stop when they are told to", async () => {
   expect(order).toEqual(["a", "b", "a", "b"]);
   stopping.abort();
   await expect(takeTurns(2, stopping.signal, turns)).rejects.toThrow();
+});
+
+test("a container's use is found in cgroups of version 1, of 2 and with both", () => {
+  const path = "/docker/717b";
+  const root = "/sys/fs/cgroup";
+  const first = `4:memory:${path}\n2:cpu,cpuacct:${path}\n1:name=systemd:${path}\n`;
+  const second = `0::${path}\n`;
+  for (const text of [first, first + second]) {
+    expect(parseCgroup(text, "cpuacct")).toEqual({
+      version: 1,
+      folder: `${root}/cpu,cpuacct${path}`,
+    });
+  }
+  expect(parseCgroup(second, "cpuacct")).toEqual({ version: 2, folder: root + path });
+  expect(() => parseCgroup("", "memory")).toThrow("expected one of a container");
 });
