@@ -11,6 +11,8 @@ import type { User } from "../systems/system";
 export const kinds = [
   "user added",
   "certificate rotated",
+  "CA changed",
+  "old CA retired",
   "password changed",
   "nginx setting changed",
   "user removed",
@@ -32,11 +34,12 @@ interface Clients {
 
 /**
  * Several kinds at once, since each `up` takes seconds. A failure counts for all of them: where there
- * is none, no kind has lost a request.
+ * is none, no kind has lost a request. A CA is changed in one `up` and ends the one before in the
+ * next, as the README has it.
  */
-const groups = [
-  ["user added", "user removed", "password changed", "certificate rotated"],
-  ["nginx setting changed", "registry image replaced"],
+export const groups = [
+  ["nginx setting changed", "registry image replaced", "CA changed"],
+  ["user added", "user removed", "password changed", "certificate rotated", "old CA retired"],
 ] as const satisfies (readonly Kind[])[];
 
 /** Changes our deployment `times` times in each way. `otherImage` is the registry's, renamed. */
@@ -50,10 +53,7 @@ export async function changeOurs(
   for (let time = 0; time < times; time += 1) {
     for (const group of groups) {
       signal.throwIfAborted();
-      const settings = group.reduce<Ours["settings"]>(
-        (before, kind) => changed(before, kind, time, otherImage),
-        ours.settings,
-      );
+      const settings = changedBy(group, ours.settings, time, otherImage);
       await whileClientsWork(ours, seen, group, () => change(ours, settings));
     }
   }
@@ -70,13 +70,24 @@ export async function changeRecipe(recipe: Recipe): Promise<Record<Kind, Seen>> 
   return seen;
 }
 
+/** The settings after the changes of a group, for the time that is counted from 0. */
+export function changedBy(
+  group: readonly Kind[],
+  settings: Ours["settings"],
+  time: number,
+  otherImage: string,
+): Ours["settings"] {
+  return group.reduce((before, kind) => changed(before, kind, time, otherImage), settings);
+}
+
 function changed(
   settings: Ours["settings"],
   kind: Kind,
   time: number,
   otherImage: string,
 ): Ours["settings"] {
-  const { users } = settings;
+  const { users, certificate = {} } = settings;
+  const { caGeneration = 1 } = certificate;
   const isEven = time % 2 === 0;
   switch (kind) {
     case "user added":
@@ -90,7 +101,14 @@ function changed(
       return { ...settings, users: { ...users, guest: { access: "push", password } } };
     }
     case "certificate rotated":
-      return { ...settings, certificate: { validityDays: isEven ? 300 : 365 } };
+      return { ...settings, certificate: { ...certificate, validityDays: isEven ? 300 : 365 } };
+    case "CA changed":
+      return { ...settings, certificate: { ...certificate, caGeneration: caGeneration + 1 } };
+    case "old CA retired":
+      return {
+        ...settings,
+        certificate: { ...certificate, retiredCaGeneration: caGeneration - 1 },
+      };
     case "nginx setting changed":
       return { ...settings, anonymousPull: isEven };
     case "registry image replaced":
@@ -120,14 +138,22 @@ async function whileClientsWork(
   }
 }
 
-/** Eight clients that push and pull one image after the other and never repeat a request. */
+/**
+ * Eight clients that push and pull one image after the other and never repeat a request. They trust
+ * the CA that the system has now, whatever it is changed to, and verify each new connection.
+ */
 function startClients(system: { publishedPort: number; caPem: string; user: User }): Clients {
   const { publishedPort: port, caPem, user } = system;
   const failures: string[] = [];
   let requests = 0;
   let isStopping = false;
   const work = async (_: unknown, index: number) => {
-    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const agent = new Agent({
+      keepAlive: true,
+      maxSockets: 1,
+      // A session that is taken up again verifies nothing.
+      maxCachedSessions: 0,
+    });
     const client = new RegistryClient({ port, host: "127.0.0.1", caPem, agent });
     const pull = async (path: string) => {
       const { status } = await client.request("GET", path, {

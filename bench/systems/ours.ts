@@ -2,6 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { nginxPort } from "../../components/render/layout";
+import type { CertificateArgs } from "../../components/tls-identity";
 import { Deployment, type Settings } from "../../test/support/deployment";
 import { freePort, serving } from "../../test/support/engine";
 import type { Surroundings, System, User } from "./system";
@@ -11,7 +12,10 @@ export interface Ours extends System {
   publishedPort: number;
   deployment: Deployment;
   /** What is deployed now; {@link change} changes it. */
-  settings: Settings & { users: Record<string, { access: "push"; password?: string }> };
+  settings: Settings & {
+    users: Record<string, { access: "push"; password?: string }>;
+    certificate?: CertificateArgs;
+  };
 }
 
 /** Deploys the project; the caller removes `deployment`, also if the first `up` fails. */
@@ -47,9 +51,16 @@ export async function startOurs({ folder }: Surroundings, deployment: Deployment
 
 /** `pulumi up` with new settings, as `npm run up` runs it. How long it took, in seconds. */
 export async function change(ours: Ours, settings: Ours["settings"]): Promise<number> {
-  await ours.deployment.configure(settings);
+  const { deployment } = ours;
+  const isNewCa = settings.certificate?.caGeneration !== ours.settings.certificate?.caGeneration;
+  await deployment.configure(settings);
   ours.settings = settings;
-  return timedUp(ours.deployment);
+  const seconds = await timedUp(deployment);
+  if (isNewCa) {
+    ours.caPem = await deployment.pulumi("stack", "output", "caCertificate");
+    await writeFile(ours.caFile, ours.caPem);
+  }
+  return seconds;
 }
 
 /** `pulumi up` as `npm run up` runs it. How long it took, in seconds. */

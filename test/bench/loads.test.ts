@@ -1,4 +1,7 @@
 import { expect, test } from "vitest";
+import { registryRules } from "../../components/rules/registry";
+import { findProblems } from "../../components/validation";
+import { changedBy, groups, kinds } from "../../bench/loads/changes";
 import { parseSTime } from "../../bench/loads/handshakes";
 import { parseApacheBench } from "../../bench/loads/requests";
 import { takeTurns } from "../../bench/loads/rounds";
@@ -57,4 +60,28 @@ test("a container's use is found in cgroups of version 1, of 2 and with both", (
   }
   expect(parseCgroup(second, "cpuacct")).toEqual({ version: 2, folder: root + path });
   expect(() => parseCgroup("", "memory")).toThrow("expected one of a container");
+});
+
+test("every kind of change is made in each round, by settings that are valid", () => {
+  expect(groups.flat().sort()).toEqual([...kinds].sort());
+  let settings: Parameters<typeof changedBy>[1] = {
+    domains: ["localhost"],
+    users: { guest: { access: "push" }, "guest-0": { access: "push" } },
+  };
+  const generations: (readonly [number?, number?])[] = [];
+  for (const time of [0, 1, 2]) {
+    for (const group of groups) {
+      const before = settings;
+      settings = changedBy(group, settings, time, "registry:other");
+      const where = { where: "", namespace: "private-registry" };
+      expect(findProblems(settings, registryRules, where)).toEqual([]);
+      for (const kind of group) {
+        expect(changedBy([kind], before, time, "registry:other"), kind).not.toEqual(before);
+      }
+      const { caGeneration, retiredCaGeneration } = settings.certificate ?? {};
+      generations.push([caGeneration, retiredCaGeneration]);
+    }
+  }
+  // Two steps for each, as the README has it.
+  expect(generations).toEqual([[2, undefined], [2, 1], [3, 1], [3, 2], [4, 2], [4, 3]]); // prettier-ignore
 });
