@@ -9,9 +9,10 @@ import { Deployment } from "../test/support/deployment";
 import { derivedImage } from "../test/support/engine";
 import { removeLeftovers } from "./leftovers";
 import { renderPicture } from "./picture";
-import { fullPlan, largeLayerMiB, quickPlan, smallLayers, type Plan } from "./plan";
+import { clientsAtOnce, fullPlan, largeLayerMiB, quickPlan, smallLayers, type Plan } from "./plan";
 import { formatTable, toRow, type Measurement, type Row } from "./report";
 import { startBare } from "./systems/bare";
+import { startClientMachines } from "./systems/client-machines";
 import { change, startOurs, timedUp, type Ours } from "./systems/ours";
 import { startRecipe, type Recipe } from "./systems/recipe";
 import { startStatic } from "./systems/static";
@@ -22,7 +23,7 @@ import { makeLayer, type Layer } from "./loads/layer";
 import { pullLayer, type Pull } from "./loads/pull";
 import { pushLayer, pushManifest, pushSmallLayers, temporaryFiles } from "./loads/push";
 import { headManifest, type RequestLoad } from "./loads/requests";
-import { takeTurns } from "./loads/rounds";
+import { beyond, takeTurns } from "./loads/rounds";
 import { memoryMiB } from "./loads/usage";
 
 const repository = "bench/app";
@@ -40,7 +41,13 @@ interface Running {
   plan: Plan;
   progress: Progress;
   signal: AbortSignal;
+  surroundings: Surroundings;
+  /** Makes an empty stack, which goes when the run ends. */
+  createStack: CreateStack;
 }
+
+/** @param program As {@link Deployment.create} has it. */
+type CreateStack = (program?: string) => Promise<Deployment>;
 
 /**
  * Starts the systems, measures them in turns, writes results/ and prints the table.
@@ -59,9 +66,14 @@ export async function bench(options: { quick: boolean; progress: Progress }): Pr
   const folder = await mkdtemp(join(tmpdir(), "private-registry-bench-"));
   const surroundings: Surroundings = { label, folder, signal: stopping.signal };
   const deployments: Deployment[] = [];
+  const createStack: CreateStack = async (program) => {
+    const deployment = await Deployment.create({}, program);
+    deployments.push(deployment);
+    return deployment;
+  };
   const derivedImages: string[] = [];
   try {
-    const running = await start(surroundings, plan, progress, deployments);
+    const running = await start(surroundings, plan, progress, createStack);
     const otherImage = await derivedImage("registry:3.1.2");
     derivedImages.push(otherImage);
     const rows = (await measure(running, otherImage)).map(toRow);
@@ -86,13 +98,8 @@ async function start(
   surroundings: Surroundings,
   plan: Plan,
   progress: Progress,
-  deployments: Deployment[],
+  createStack: CreateStack,
 ): Promise<Running> {
-  const create = async (program?: string) => {
-    const deployment = await Deployment.create({}, program);
-    deployments.push(deployment);
-    return deployment;
-  };
   const { folder, signal } = surroundings;
   return progress.step({ title: "Starting the systems", usually: "20 to 40 s" }, async () => {
     const layer = await makeLayer(join(folder, "layer"), largeLayerMiB);
@@ -101,12 +108,15 @@ async function start(
     const bare = await startBare(surroundings);
     const site = await startStatic(surroundings, layer.file);
     signal.throwIfAborted();
-    const ours = await startOurs(surroundings, await create());
+    const ours = await startOurs(surroundings, await createStack());
     signal.throwIfAborted();
-    const empty = await create(join(import.meta.dirname, "programs/empty"));
+    const empty = await createStack(join(import.meta.dirname, "programs/empty"));
     await empty.up();
     signal.throwIfAborted();
-    return { ours, recipe, bare, site, empty, layer, plan, progress, signal };
+    return {
+      ...{ ours, recipe, bare, site, empty, layer, plan, progress, signal },
+      ...{ surroundings, createStack },
+    };
   });
 }
 
@@ -128,6 +138,7 @@ async function measure(running: Running, otherImage: string): Promise<Measuremen
     memoryFresh,
     await measureMemory(running, "memory at rest, after the above"),
     ...(await measureUp(running)),
+    await measureClients(running),
     ...(await measureChanges(running, otherImage)),
   ];
 }
@@ -325,6 +336,33 @@ async function measureUp({ ours, empty, plan, progress, signal }: Running): Prom
       whyMissed: upWhy,
     },
   ];
+}
+
+async function measureClients(running: Running): Promise<Measurement> {
+  const { plan, progress, signal, surroundings, createStack } = running;
+  const [few, many] = [clientsAtOnce, plan.clients];
+  const machines = await progress.step({ title: `Starting ${many} client machines` }, async () =>
+    startClientMachines(surroundings, await createStack(), many),
+  );
+  const title = `pulumi up with ${few} and with ${many} new clients`;
+  const samples = await progress.step({ title }, () =>
+    takeTurns(plan.upRounds, signal, {
+      none: () => timedUp(machines.deployment),
+      few: () => machines.timedSetUp(few),
+      many: () => machines.timedSetUp(many),
+    }),
+  );
+  const [ofFew, ofMany] = [beyond(samples.none, samples.few), beyond(samples.none, samples.many)];
+  return {
+    name: `set-up of ${many} clients, for each ${few}`,
+    unit: "s",
+    ours: ofMany.map((seconds) => (seconds * few) / many),
+    other: { name: `${few} alone`, samples: ofFew },
+    against: "other",
+    target: { atMost: 1 },
+    whyMissed: "Pulumi stores the whole state at every step, and each client makes it larger",
+    remark: `beyond an up without clients; ${few} at once, on the cores of the clients`,
+  };
 }
 
 async function measureMemory({ ours, recipe, bare, progress, signal }: Running, name: string) {

@@ -3,6 +3,11 @@
 /** One number a round of each system that took part. */
 export type Samples<Name extends string> = Record<Name, number[]>;
 
+/** What each round took beyond what `base` took in the same round. */
+export function beyond(base: readonly number[], samples: readonly number[]): number[] {
+  return samples.map((sample, round) => sample - (base[round] ?? NaN));
+}
+
 /** Asks each in turn for a number, `rounds` times: A B C A B C… Throws once `signal` is aborted. */
 export async function takeTurns<Name extends string>(
   rounds: number,

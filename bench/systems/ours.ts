@@ -5,6 +5,7 @@ import { nginxPort } from "../../components/render/layout";
 import type { CertificateArgs } from "../../components/tls-identity";
 import { Deployment, type Settings } from "../../test/support/deployment";
 import { freePort, serving } from "../../test/support/engine";
+import { clientsAtOnce } from "../plan";
 import type { Surroundings, System, User } from "./system";
 
 export interface Ours extends System {
@@ -66,6 +67,7 @@ export async function change(ours: Ours, settings: Ours["settings"]): Promise<nu
 /** `pulumi up` as `npm run up` runs it. How long it took, in seconds. */
 export async function timedUp(deployment: Deployment): Promise<number> {
   const began = performance.now();
-  await deployment.pulumi("up", "--yes", "--skip-preview");
+  const parallel = ["--parallel", String(clientsAtOnce)];
+  await deployment.pulumi("up", "--yes", "--skip-preview", ...parallel);
   return (performance.now() - began) / 1000;
 }

@@ -6,10 +6,11 @@ import { Problem } from "../problem";
 import { ensureDebianPackages } from "../setup/debian-packages";
 import { setUp } from "../setup/set-up";
 
-/** Programs that make the load, and the Debian packages that bring them. */
-const loadPrograms = {
+/** Programs that the measurements call, and the Debian packages that bring them. */
+const programs = {
   ab: "apache2-utils",
   curl: "curl",
+  debootstrap: "debootstrap",
   nsenter: "util-linux",
   openssl: "openssl",
 } as const;
@@ -29,7 +30,7 @@ export async function bench(options: { quick: boolean }): Promise<number> {
       ["Unset DOCKER_HOST and DOCKER_CONTEXT."],
     );
   }
-  const missing = Object.entries(loadPrograms)
+  const missing = Object.entries(programs)
     .filter(([program]) => findProgram(program, process.env["PATH"]) === undefined)
     .map(([, name]) => name);
   await ensureDebianPackages(missing, join(logFolder, "bench-packages.log"));

@@ -4,7 +4,7 @@ import { findProblems } from "../../components/validation";
 import { changedBy, groups, kinds } from "../../bench/loads/changes";
 import { parseSTime } from "../../bench/loads/handshakes";
 import { parseApacheBench } from "../../bench/loads/requests";
-import { takeTurns } from "../../bench/loads/rounds";
+import { beyond, takeTurns } from "../../bench/loads/rounds";
 import { parseCgroup } from "../../bench/loads/usage";
 
 const report = `
@@ -45,6 +45,10 @@ test("systems take turns, and stop when they are told to", async () => {
   expect(order).toEqual(["a", "b", "a", "b"]);
   stopping.abort();
   await expect(takeTurns(2, stopping.signal, turns)).rejects.toThrow();
+});
+
+test("what a round took beyond another system is that of the same round", () => {
+  expect(beyond([2, 3], [5, 4])).toEqual([3, 1]);
 });
 
 test("a container's use is found in cgroups of version 1, of 2 and with both", () => {

@@ -112,8 +112,9 @@ export interface TestNetwork {
 
 export async function createNetwork(
   name = `private-registry-test-${randomBytes(4).toString("hex")}`,
+  label = "private-registry-test=network",
 ): Promise<TestNetwork> {
-  await docker("network", "create", "--label", "private-registry-test=network", name);
+  await docker("network", "create", "--label", label, name);
   const gateway = await docker(
     ...["network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", name],
   );
