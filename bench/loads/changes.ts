@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { Agent } from "node:https";
 import { images } from "../../scripts/pins";
 import { manifestType, RegistryClient } from "../../test/support/registry-client";
+import { startTraffic } from "../../test/support/traffic";
 import { change, type Ours } from "../systems/ours";
 import type { Recipe } from "../systems/recipe";
 import type { User } from "../systems/system";
@@ -70,6 +71,26 @@ export async function changeRecipe(recipe: Recipe): Promise<Record<Kind, Seen>> 
   return seen;
 }
 
+/** How long nobody answers while `replace` puts another nginx container in place, in seconds. */
+export async function withoutService(
+  system: { publishedPort: number; caPem: string; user: User },
+  replace: () => Promise<unknown>,
+): Promise<number> {
+  const { publishedPort: port, caPem, user } = system;
+  const traffic = startTraffic({ port, host: "127.0.0.1", caPem }, "/v2/", user, {
+    keepAlive: false,
+  });
+  let result;
+  try {
+    await pause(500);
+    await replace();
+    await pause(2000);
+  } finally {
+    result = await traffic.stop();
+  }
+  return result.silence;
+}
+
 /** The settings after the changes of a group, for the time that is counted from 0. */
 export function changedBy(
   group: readonly Kind[],
@@ -112,7 +133,10 @@ function changed(
     case "nginx setting changed":
       return { ...settings, anonymousPull: isEven };
     case "registry image replaced":
-      return { ...settings, images: { registry: isEven ? otherImage : images.registry } };
+      return {
+        ...settings,
+        images: { ...settings.images, registry: isEven ? otherImage : images.registry },
+      };
   }
 }
 

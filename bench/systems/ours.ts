@@ -2,6 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { nginxPort } from "../../components/render/layout";
+import type { ImagesArgs } from "../../components/registry-server";
 import type { CertificateArgs } from "../../components/tls-identity";
 import { Deployment, type Settings } from "../../test/support/deployment";
 import { freePort, serving } from "../../test/support/engine";
@@ -16,6 +17,7 @@ export interface Ours extends System {
   settings: Settings & {
     users: Record<string, { access: "push"; password?: string }>;
     certificate?: CertificateArgs;
+    images?: ImagesArgs;
   };
 }
 

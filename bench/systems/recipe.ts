@@ -22,6 +22,8 @@ export interface Recipe extends System {
   restartNginx(): Promise<void>;
   /** What people do to run a new image. */
   replaceRegistry(): Promise<void>;
+  /** What people do to run a new image of nginx. */
+  replaceNginx(): Promise<void>;
 }
 
 const nginxConf = `error_log /var/log/nginx/error.log warn;
@@ -94,17 +96,19 @@ export async function startRecipe({ label, folder }: Surroundings): Promise<Reci
       ...["--volume", `${data}:/var/lib/registry`],
       images.registry,
     );
+  const startNginx = () =>
+    docker(
+      ...["run", "--detach", "--name", nginx, "--label", label, "--network", network],
+      ...["--publish", `127.0.0.1:${publishedPort}:443`],
+      ...["--volume", `${file("nginx.conf")}:/etc/nginx/nginx.conf:ro`],
+      ...["--volume", `${file("domain.crt")}:/etc/nginx/conf.d/domain.crt:ro`],
+      ...["--volume", `${file("domain.key")}:/etc/nginx/conf.d/domain.key:ro`],
+      images.nginx,
+    );
   await docker("network", "create", "--label", label, network);
   await docker("volume", "create", "--label", label, data);
   await startRegistry();
-  await docker(
-    ...["run", "--detach", "--name", nginx, "--label", label, "--network", network],
-    ...["--publish", `127.0.0.1:${publishedPort}:443`],
-    ...["--volume", `${file("nginx.conf")}:/etc/nginx/nginx.conf:ro`],
-    ...["--volume", `${file("domain.crt")}:/etc/nginx/conf.d/domain.crt:ro`],
-    ...["--volume", `${file("domain.key")}:/etc/nginx/conf.d/domain.key:ro`],
-    images.nginx,
-  );
+  await startNginx();
   return {
     name: "recipe",
     port: 443,
@@ -123,6 +127,11 @@ export async function startRecipe({ label, folder }: Surroundings): Promise<Reci
       await startRegistry();
       // The new container may have another address, which nginx looks up when it starts.
       await docker("restart", nginx);
+    },
+    replaceNginx: async () => {
+      await docker("stop", nginx);
+      await docker("rm", nginx);
+      await startNginx();
     },
   };
 }

@@ -2,9 +2,15 @@
 import { Agent } from "node:https";
 import { RegistryClient, type RegistryClientOptions } from "./registry-client";
 
-export interface Traffic {
-  /** Ends it, and tells how many requests were answered and what went wrong. */
-  stop(): Promise<{ answered: number; failures: string[] }>;
+export interface Answers {
+  answered: number;
+  /** What went wrong. */
+  failures: string[];
+}
+
+export interface Traffic<Told extends Answers = Answers> {
+  /** Ends it, and tells what became of the requests. */
+  stop(): Promise<Told>;
 }
 
 /**
@@ -12,16 +18,19 @@ export interface Traffic {
  *
  * @param keepAlive Whether connections are kept; otherwise each request verifies the server's
  *   certificate anew.
+ * @returns Also the longest time without an answer: `silence`, in seconds.
  */
 export function startTraffic(
   options: Omit<RegistryClientOptions, "agent">,
   path: string,
   user: readonly [string, string],
   { keepAlive }: { keepAlive: boolean } = { keepAlive: true },
-): Traffic {
+): Traffic<Answers & { silence: number }> {
   const stopping = new AbortController();
   const failures: string[] = [];
   let answered = 0;
+  let silence = 0;
+  let lastAnswer = performance.now();
   const agent = new Agent({
     keepAlive,
     maxSockets: 4,
@@ -35,6 +44,8 @@ export function startTraffic(
         const { status } = await client.request("GET", path, { user });
         if (status === 200) {
           answered += 1;
+          silence = Math.max(silence, (performance.now() - lastAnswer) / 1000);
+          lastAnswer = performance.now();
         } else {
           failures.push(`status ${status}`);
         }
@@ -50,7 +61,7 @@ export function startTraffic(
       stopping.abort();
       await asking;
       agent.destroy();
-      return { answered, failures };
+      return { answered, failures, silence };
     },
   };
 }
