@@ -34,7 +34,7 @@ interface Running {
   ours: Ours;
   recipe: Recipe;
   bare: System;
-  /** nginx with the large layer as a plain file. */
+  /** nginx with the large layer, as ours stores it, for a plain file. */
   site: System;
   /** An empty Pulumi program. */
   empty: Deployment;
@@ -114,9 +114,9 @@ async function start(
     // One by one: a start that goes on after another has failed would leave something behind.
     const recipe = await startRecipe(surroundings);
     const bare = await startBare(surroundings);
-    const site = await startStatic(surroundings, layer.file);
     signal.throwIfAborted();
     const ours = await startOurs(surroundings, await createStack());
+    const site = await startStatic(surroundings, ours.deployment.dataVolume, layer);
     signal.throwIfAborted();
     const empty = await createStack(join(import.meta.dirname, "programs/empty"));
     await empty.up();
@@ -397,7 +397,8 @@ async function measureMemory({ ours, recipe, bare, progress, signal }: Running, 
     against: "recipe",
     target: { atMost: 1 },
     whyMissed:
-      "a worker for each core and a process for the cache of logins, the recipe has one worker",
+      "the recipe has one nginx worker; here is one for each core (1.3 MiB), the manager of the " +
+      "cache of logins and for its first minute a loader (1 MiB each)",
   } satisfies Measurement;
 }
 

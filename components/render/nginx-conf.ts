@@ -43,7 +43,7 @@ http {
     tcp_nopush on;
 
     client_max_body_size 0; # layers have no limit
-    client_body_buffer_size 1m; # an upload's way through, in fewer and larger pieces
+    client_body_buffer_size 128k; # of every upload: larger is no faster, and adds up
     client_body_timeout 300s;
     send_timeout 300s;
     # A reload closes idle connections that a client may be about to use; not within this time.

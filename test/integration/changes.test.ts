@@ -1,22 +1,15 @@
 import { randomBytes, X509Certificate } from "node:crypto";
-import type { IncomingMessage } from "node:http";
-import { Agent, request } from "node:https";
+import { Agent } from "node:https";
 import { createServer } from "node:net";
-import { buffer } from "node:stream/consumers";
 import { setTimeout } from "node:timers/promises";
 import { connect } from "node:tls";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Deployment, type Settings } from "../support/deployment";
 import { createNetwork, derivedImage, docker, freePort, running, serving } from "../support/engine";
-import {
-  basic,
-  digest,
-  RegistryClient,
-  type RegistryClientOptions,
-  uploadPath,
-} from "../support/registry-client";
+import { digest, RegistryClient, type RegistryClientOptions } from "../support/registry-client";
 import { startTraffic } from "../support/traffic";
+import { startDownload, startUpload } from "../support/transfers";
 
 // What `pulumi up` does to a registry that is in use.
 
@@ -214,20 +207,23 @@ describe("a new nginx image that is good", () => {
     const labelled = await derive("nginx:1.30");
     settings = { ...settings, images: { ...(settings.images as object), nginx: labelled } };
     // Not through Docker's proxy on the loopback, which has buffers of its own.
-    const client = new RegistryClient({ ...options, address: network.gateway });
+    const direct = { ...options, address: network.gateway };
     const content = randomBytes(8 << 20);
-    await client.pushBlob(image, content, alice);
-    const transfers = await startTransfers(network.gateway, digest(content));
+    await new RegistryClient(direct).pushBlob(image, content, alice);
+    const upload = await startUpload(direct, image, alice, randomBytes(1000));
+    const blob = `/v2/${image}/blobs/${digest(content)}`;
+    const download = await startDownload(direct, blob, alice);
 
     const up = deployment.up(settings);
     const traffic = startTraffic(options, path, alice);
     await newNginxRuns();
     await setTimeout(1000); // Long enough to take the port, if it did not wait.
     const { answered, failures } = await traffic.stop();
-    transfers.goOn();
+    upload.finish();
+    download.goOn();
 
-    expect(await transfers.uploaded).toBe(202);
-    expect(digest(await transfers.downloaded)).toBe(digest(content));
+    expect(await upload.status).toBe(202);
+    expect(digest(await download.content)).toBe(digest(content));
     await up;
     expect(answered).toBeGreaterThan(100);
     expect(failures).toEqual([]);
@@ -285,39 +281,6 @@ async function newNginxRuns(): Promise<void> {
   await expect
     .poll(async () => (await running(deployment.installation)).length, { timeout: 60_000 })
     .toBe(3);
-}
-
-/** The upload of a blob, and the download of another one, which both stand still until `goOn`. */
-async function startTransfers(host: string, blob: string) {
-  const send = (method: string, path: string) =>
-    request({
-      ...{ host, port, method, path, ca: options.caPem, servername: "localhost" },
-      headers: {
-        Authorization: basic(...alice),
-        Host: `localhost:${port}`,
-        "Content-Type": "application/octet-stream",
-      },
-    });
-  const begun = await new RegistryClient(options).request("POST", `/v2/${image}/blobs/uploads/`, {
-    user: alice,
-  });
-  const upload = send("PATCH", uploadPath(begun));
-  const uploaded = new Promise<number | undefined>((resolve, reject) => {
-    upload.on("response", ({ statusCode }) => resolve(statusCode)).on("error", reject);
-  });
-  upload.write(randomBytes(1000));
-  const reply = await new Promise<IncomingMessage>((resolve, reject) => {
-    send("GET", `/v2/${image}/blobs/${blob}`).on("response", resolve).on("error", reject).end();
-  });
-  reply.pause();
-  return {
-    uploaded,
-    downloaded: buffer(reply),
-    goOn: () => {
-      upload.end(randomBytes(1000));
-      reply.resume();
-    },
-  };
 }
 
 function servedCertificate(): Promise<X509Certificate> {

@@ -1,5 +1,6 @@
-import { X509Certificate } from "node:crypto";
+import { randomBytes, X509Certificate } from "node:crypto";
 import { writeFile } from "node:fs/promises";
+import { Agent } from "node:https";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -18,6 +19,7 @@ import { type Machine, startMachine } from "../support/machine";
 import { runsContainers } from "../support/nested-engine";
 import { watchProcesses } from "../support/processes";
 import { manifestType, RegistryClient } from "../support/registry-client";
+import { type StartedUpload, startUpload } from "../support/transfers";
 
 // The main job: one `pulumi up`, then the clients that people have.
 
@@ -407,6 +409,27 @@ describe("secrets", () => {
       ...["exec", nginx.Id, "sh", "-c", "stat -f -c %T /run/nginx; stat -c %a /run/nginx"],
     );
     expect(kinds).toBe("tmpfs\n700");
+  });
+});
+
+describe("six hundred uploads at once", () => {
+  it("all arrive, within the memory that nginx has", async () => {
+    const options = { port, host: domain, caPem };
+    const agent = new Agent({ keepAlive: true, maxSockets: 8 });
+    const content = randomBytes(2 << 20);
+    const uploads: StartedUpload[] = [];
+    while (uploads.length < 600) {
+      const begun = Array.from({ length: 20 }, () =>
+        startUpload(options, "team/many", alice, content, agent),
+      );
+      uploads.push(...(await Promise.all(begun)));
+    }
+    for (const upload of uploads) upload.finish();
+    const answers = await Promise.allSettled(uploads.map(({ status }) => status));
+    agent.destroy();
+    expect(new Set(answers.map((answer) => JSON.stringify(answer)))).toEqual(
+      new Set([JSON.stringify({ status: "fulfilled", value: 202 })]),
+    );
   });
 });
 
