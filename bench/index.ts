@@ -353,7 +353,7 @@ async function measureUp({ ours, empty, plan, progress, signal }: Running): Prom
 
 async function measureClients(running: Running): Promise<Measurement> {
   const { plan, progress, signal, surroundings, createStack } = running;
-  const [few, many] = [clientsAtOnce, plan.clients];
+  const { few, many } = plan.clients;
   const machines = await progress.step({ title: `Starting ${many} client machines` }, async () =>
     startClientMachines(surroundings, await createStack(), many),
   );
@@ -379,7 +379,7 @@ async function measureClients(running: Running): Promise<Measurement> {
     against: "other",
     target: { atMost: 1 },
     remark:
-      `${few} at once; without what an up takes anyway ${beyondNone}, as Pulumi stores ` +
+      `${clientsAtOnce} at once; without what an up takes anyway ${beyondNone}, as Pulumi stores ` +
       "the whole state at every step",
   };
 }

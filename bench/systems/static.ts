@@ -41,6 +41,8 @@ export async function startStatic(
   });
   await writeFile(file(".crt"), certificatePem);
   await writeFile(file(".key"), privateKeyPem);
+  // Not the volume itself: that could not be removed while this runs.
+  const data = await docker("volume", "inspect", "--format", "{{.Mountpoint}}", volume);
   const hex = layer.digest.slice("sha256:".length);
   const blob = `/data/docker/registry/v2/blobs/sha256/${hex.slice(0, 2)}/${hex}/data`;
   await writeFile(file(".conf"), nginxConf(blob));
@@ -48,7 +50,7 @@ export async function startStatic(
   await docker(
     ...["run", "--detach", "--name", name, "--label", label, "--network", "none"],
     ...["--volume", `${file(".crt")}:/static.crt:ro`, "--volume", `${file(".key")}:/static.key:ro`],
-    ...["--volume", `${file(".conf")}:/etc/nginx/nginx.conf:ro`, "--volume", `${volume}:/data:ro`],
+    ...["--volume", `${file(".conf")}:/etc/nginx/nginx.conf:ro`, "--volume", `${data}:/data:ro`],
     images.nginx,
   );
   return {
