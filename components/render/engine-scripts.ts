@@ -265,8 +265,8 @@ const takeOverScript = `set -eu
 if [ -n "$BEFORE" ]; then
   docker update --restart no "$BEFORE" >/dev/null
   # Not gracefully: nothing is in flight, and idle connections would keep the port for seconds.
-  docker kill --signal TERM "$BEFORE" >/dev/null 2>&1 || docker stop "$BEFORE" >/dev/null
-  docker wait "$BEFORE" >/dev/null
+  docker kill --signal TERM "$BEFORE" >/dev/null 2>&1 || true
+  docker stop -t 10 "$BEFORE" >/dev/null
 fi
 docker network disconnect none "$NGINX"
 said=$(docker network connect "$NETWORK" "$NGINX" 2>&1) && exit
@@ -309,9 +309,11 @@ ${awaitHealth("NGINX", nginxHealthCommand, "nginx does not start")}
 limit_pids
 if is '{{range $name, $network := .NetworkSettings.Networks}}{{$name}}{{end}}' none; then
   [ -z "$BEFORE" ] || docker exec "$BEFORE" sh -c ${quote(quietScript)} || true
-  # In a session of its own: who kills an "up" with all that it has started does not kill this.
+  # In a session of its own, where there is setsid(1): who kills an "up" with all that it has started
+  # does not kill this.
+  own_session=$(command -v setsid || true)
   export BEFORE
-  setsid sh -c ${quote(takeOverScript)}
+  \${own_session:+setsid} sh -c ${quote(takeOverScript)}
 fi
 trap - EXIT
 docker exec --env DOMAINS "$NGINX" sh -c ${quote(reloadScript)} || last_words 'nginx does not serve what was published'
