@@ -296,7 +296,8 @@ ${lastWords("NGINX")}
 is() {
   [ "$(docker inspect --format "$1" "$NGINX")" = "$2" ]
 }
-BEFORE=$(docker ps --quiet --no-trunc --filter "label=private-registry=$INSTALLATION" --filter "volume=$VOLUME" --filter expose=${nginxPort} | grep -v "$NGINX" || true)
+running=$(docker ps --quiet --no-trunc --filter "label=private-registry=$INSTALLATION" --filter "volume=$VOLUME" --filter expose=${nginxPort})
+BEFORE=$(printf %s "$running" | grep -v "$NGINX" || true)
 if is '{{.State.Running}}' false; then
   if [ -n "$BEFORE" ]; then
     docker network disconnect "$NETWORK" "$NGINX" 2>/dev/null || true

@@ -88,7 +88,7 @@ describe("a configuration that nginx refuses only when it is to reload", () => {
     const before = await files(conf);
     expect(await before.publish(before.archive)).toMatchObject({ exitCode: 0, all: "" });
     const nginx = await docker(
-      ...["run", "--detach", "--network", "none", "--user", `${uid}:${uid}`],
+      ...["run", "--detach", "--network", "bridge", "--user", `${uid}:${uid}`],
       ...["--tmpfs", `${nginxFolder}:${nginxTmpfsOptions}`],
       ...["--volume", `${volume}:${filesFolder}:ro`],
       ...["--entrypoint", "nginx", "nginx:1.30", ...nginxArguments],
@@ -98,7 +98,12 @@ describe("a configuration that nginx refuses only when it is to reload", () => {
       const after = await files(conf.replace("limit_req_zone $login_from", "limit_req_zone $uri"));
       expect(await after.publish(after.archive)).toMatchObject({ exitCode: 0, all: "" });
       const { exitCode, all } = await execa("sh", ["-c", applyScript], {
-        ...{ env: { NGINX: nginx, DOMAINS: "localhost" }, all: true, reject: false },
+        env: {
+          ...{ NGINX: nginx, NETWORK: "bridge", VOLUME: volume },
+          ...{ INSTALLATION: "test", DOMAINS: "localhost" },
+        },
+        all: true,
+        reject: false,
       });
       expect(exitCode).toBe(1);
       expect(all).toContain("nginx does not take the new configuration");
