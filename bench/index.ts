@@ -34,7 +34,7 @@ interface Running {
   ours: Ours;
   recipe: Recipe;
   bare: System;
-  /** nginx with the large layer, as ours stores it, for a plain file. */
+  /** nginx with the file that ours stores of the large layer, on a plain site. */
   site: System;
   /** An empty Pulumi program. */
   empty: Deployment;

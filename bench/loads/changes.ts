@@ -80,15 +80,7 @@ export async function withoutService(
   const traffic = startTraffic({ port, host: "127.0.0.1", caPem }, "/v2/", user, {
     keepAlive: false,
   });
-  let result;
-  try {
-    await pause(500);
-    await replace();
-    await pause(2000);
-  } finally {
-    result = await traffic.stop();
-  }
-  return result.silence;
+  return (await during(traffic, replace, 2000)).silence;
 }
 
 /** The settings after the changes of a group, for the time that is counted from 0. */
@@ -146,15 +138,7 @@ async function whileClientsWork(
   group: readonly Kind[],
   work: () => Promise<unknown>,
 ): Promise<void> {
-  const clients = startClients(system);
-  let results;
-  try {
-    await pause(500);
-    await work();
-    await pause(500);
-  } finally {
-    results = await clients.stop();
-  }
+  const results = await during(startClients(system), work, 500);
   for (const kind of group) {
     seen[kind].changes += 1;
     seen[kind].requests += results.requests;
@@ -215,6 +199,23 @@ function startClients(system: { publishedPort: number; caPem: string; user: User
 function nothingSeen(): Record<Kind, Seen> {
   const entries = kinds.map((kind) => [kind, { changes: 0, requests: 0, failures: [] }]);
   return Object.fromEntries(entries) as Record<Kind, Seen>;
+}
+
+/** What a load tells that goes on until a while after the work. */
+async function during<Told>(
+  load: { stop(): Promise<Told> },
+  work: () => Promise<unknown>,
+  afterMs: number,
+): Promise<Told> {
+  let told;
+  try {
+    await pause(500);
+    await work();
+    await pause(afterMs);
+  } finally {
+    told = await load.stop();
+  }
+  return told;
 }
 
 function pause(milliseconds: number): Promise<void> {

@@ -414,13 +414,13 @@ describe("secrets", () => {
 
 describe("six hundred uploads at once", () => {
   it("all arrive, within the memory that nginx has", async () => {
-    const options = { port, host: domain, caPem };
     const agent = new Agent({ keepAlive: true, maxSockets: 8 });
+    const options = { port, host: domain, caPem, agent };
     const content = randomBytes(2 << 20);
     const uploads: StartedUpload[] = [];
     while (uploads.length < 600) {
       const begun = Array.from({ length: 20 }, () =>
-        startUpload(options, "team/many", alice, content, agent),
+        startUpload(options, "team/many", alice, content),
       );
       uploads.push(...(await Promise.all(begun)));
     }

@@ -58,9 +58,12 @@ export function startTraffic(
   const asking = Promise.all(Array.from({ length: 4 }, ask));
   return {
     stop: async () => {
+      const stopped = performance.now();
       stopping.abort();
       await asking;
       agent.destroy();
+      // Also if there was no answer any more.
+      silence = Math.max(silence, (stopped - lastAnswer) / 1000);
       return { answered, failures, silence };
     },
   };

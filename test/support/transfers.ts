@@ -1,6 +1,6 @@
 /** Transfers that stand still halfway, until they are told to go on. */
 import type { IncomingMessage } from "node:http";
-import { type Agent, request } from "node:https";
+import { request } from "node:https";
 import { buffer } from "node:stream/consumers";
 import { basic, RegistryClient, type RegistryClientOptions, uploadPath } from "./registry-client";
 
@@ -10,16 +10,15 @@ export interface StartedUpload {
   finish(): void;
 }
 
-/** Begins to upload `content`, and keeps one more byte back. Requests before it may use `agent`. */
+/** Begins to upload `content` on a connection of its own, and keeps one more byte back. */
 export async function startUpload(
   options: RegistryClientOptions,
   image: string,
   user: readonly [string, string],
   content: Buffer,
-  agent?: Agent,
 ): Promise<StartedUpload> {
-  const client = new RegistryClient({ ...options, ...(agent && { agent }) });
-  const begun = await client.request("POST", `/v2/${image}/blobs/uploads/`, { user });
+  const path = `/v2/${image}/blobs/uploads/`;
+  const begun = await new RegistryClient(options).request("POST", path, { user });
   const upload = send(options, "PATCH", uploadPath(begun), user);
   const status = new Promise<number | undefined>((resolve, reject) => {
     upload.on("response", (reply) => resolve(reply.statusCode)).on("error", reject);
