@@ -4,13 +4,13 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import * as tar from "tar-stream";
 import { EngineCommand } from "./engine-command";
-import { installationLabels } from "./installation";
+import { type Installation, installationLabels, installationVariables } from "./installation";
 import { publishFilesScript } from "./render/engine-scripts";
 import { filesFolder, uid } from "./render/layout";
 
 export interface ManagedFilesArgs {
   /** Labels the volume, and the containers that fill it. */
-  installation: string;
+  installation: Installation;
   /** The files' contents by path. Owned by the containers' user, with mode 0400. */
   files: Record<string, pulumi.Input<string>>;
   /** An image with `sh`, `base64`, `sha256sum`, `tar` and what `check` needs. */
@@ -42,7 +42,12 @@ export class ManagedFiles extends pulumi.ComponentResource {
 
     const { installation } = args;
     const labels = installationLabels(installation);
-    const volume = new docker.Volume(`${name}-files`, { labels }, { parent: this });
+    const volume = new docker.Volume(
+      `${name}-files`,
+      { labels },
+      // Labels that came later are not worth a new volume.
+      { parent: this, ignoreChanges: ["labels"] },
+    );
     const archive = pulumi.secret(pulumi.all(args.files).apply(pack));
     const generation = pulumi.unsecret(archive.apply(digest));
     const publish = new EngineCommand(
@@ -52,7 +57,7 @@ export class ManagedFiles extends pulumi.ComponentResource {
         environment: {
           VOLUME: volume.name,
           IMAGE: args.image,
-          INSTALLATION: installation,
+          ...installationVariables(installation),
           GENERATION: generation,
           CHECK: args.check ?? "",
         },

@@ -76,6 +76,19 @@ export interface PrivateRegistryArgs {
    */
   dataPath?: string;
   /**
+   * The named volume that holds the images, instead of `dataPath`.
+   *
+   * @default "<project>-<stack>-<name>-data", which stays when the stack is renamed
+   */
+  dataVolume?: string;
+  /**
+   * The id of another installation on the Docker host, such as one whose state is lost: it is taken
+   * away but for its images, which this one takes over.
+   *
+   * @default - another installation, and its images, are left as they are, and stop this one
+   */
+  replaces?: string;
+  /**
    * Whether the images outlive `pulumi destroy`; a later `up` finds them again.
    *
    * @default true
@@ -172,6 +185,8 @@ export class PrivateRegistry extends pulumi.ComponentResource {
         images: args.images,
         dockerHost: args.dockerHost,
         dataPath: args.dataPath,
+        dataVolume: args.dataVolume,
+        replaces: args.replaces,
         keepData: args.keepData,
         certificatePem: identity.certificatePem,
         privateKeyPem: identity.privateKeyPem,

@@ -1,20 +1,30 @@
+import { X509Certificate } from "node:crypto";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import type { UserArgs } from "./credentials";
 import { EngineCommand } from "./engine-command";
-import { installationLabels } from "./installation";
+import {
+  type Installation,
+  installationLabels,
+  installationOf,
+  installationVariables,
+} from "./installation";
 import { contentDigest, managedPath, ManagedFiles } from "./managed-files";
 import {
   applyScript,
   awaitRegistryScript,
+  checkNginxFilesScript,
   deleteDataScript,
+  firstPreflightScript,
+  limitsOf,
   nginxArguments,
   nginxHealthCommand,
   nginxTmpfsOptions,
   preflightScript,
   prepareVolumesScript,
   registryHealthCommand,
+  releaseDataScript,
   restartPolicy,
 } from "./render/engine-scripts";
 import {
@@ -40,7 +50,10 @@ export interface ImagesArgs {
 }
 
 export interface RegistryServerArgs {
-  /** Labels what is on the engine, and names what outlives it; unique on the Docker host. */
+  /**
+   * Labels what is on the engine, and names what outlives it; unique on the Docker host. With
+   * another one, what is there keeps the first.
+   */
   installation: string;
   /** As in `PrivateRegistryArgs`, here and below. */
   domains: string[];
@@ -51,6 +64,8 @@ export interface RegistryServerArgs {
   images?: ImagesArgs | undefined;
   dockerHost?: string | undefined;
   dataPath?: string | undefined;
+  dataVolume?: string | undefined;
+  replaces?: string | undefined;
   keepData?: boolean | undefined;
   /** The server certificate with its intermediates, PEM. */
   certificatePem: pulumi.Input<string>;
@@ -75,28 +90,36 @@ export class RegistryServer extends pulumi.ComponentResource {
   constructor(name: string, args: RegistryServerArgs, opts?: pulumi.ComponentResourceOptions) {
     super("private-registry:index:RegistryServer", name, {}, opts);
 
-    const { dockerHost, installation } = args;
+    const { dockerHost, dataPath, dataVolume, replaces = "" } = args;
     const references = { ...defaultImages, ...args.images };
     const httpsPort = args.httpsPort ?? 443;
     const bindAddress = args.bindAddress ?? "0.0.0.0";
     const keepData = args.keepData ?? true;
+    const dataName = dataPath ?? dataVolume ?? `${args.installation}-data`;
 
+    const installation = installationOf(name, args.installation, { parent: this });
     const preflight = new EngineCommand(
       `${name}-preflight`,
       {
+        firstScript: firstPreflightScript,
         script: preflightScript,
         environment: {
           REGISTRY_IMAGE: references.registry,
           NGINX_IMAGE: references.nginx,
           BIND_ADDRESS: bindAddress,
           HTTPS_PORT: String(httpsPort),
-          INSTALLATION: installation,
+          DATA: dataName,
+          REPLACES: replaces,
+          ...installationVariables(installation),
         },
         dockerHost,
       },
       { parent: this },
     );
+    const limits = preflight.stdout.apply(limitsOf);
     const child = { parent: this, dependsOn: preflight };
+    // Labels that came later are not worth a replacement, which would interrupt the service.
+    const lasting = { ...child, ignoreChanges: ["labels"] };
 
     const registryImage = new docker.RemoteImage(
       `${name}-registry-image`,
@@ -110,19 +133,23 @@ export class RegistryServer extends pulumi.ComponentResource {
     );
 
     const labels = installationLabels(installation);
-    const network = new docker.Network(`${name}-network`, { labels }, child);
+    const network = new docker.Network(`${name}-network`, { labels }, lasting);
     // No tmpfs: an engine that starts again unmounts it, also if containers run on and use it.
-    const sockets = new docker.Volume(`${name}-sockets`, { labels }, child);
+    const sockets = new docker.Volume(`${name}-sockets`, { labels }, lasting);
     const data =
-      args.dataPath ??
+      dataPath ??
       new docker.Volume(
         `${name}-data`,
-        { name: `${installation}-data` },
-        // The name comes from the stack: renaming the stack must not lose the images.
-        { ...child, retainOnDelete: keepData, ignoreChanges: ["name"] },
+        { name: dataName },
+        {
+          ...child,
+          retainOnDelete: keepData,
+          // Without a name of its own it has the stack's: renaming that must not lose the images.
+          ...(dataVolume === undefined && { ignoreChanges: ["name"] }),
+        },
       ).name;
     const storage = {
-      ...(args.dataPath === undefined ? { volumeName: data } : { hostPath: data }),
+      ...(dataPath === undefined ? { volumeName: data } : { hostPath: data }),
       containerPath: dataFolder,
     };
     const ownVolumes = new EngineCommand(
@@ -130,12 +157,14 @@ export class RegistryServer extends pulumi.ComponentResource {
       {
         script: prepareVolumesScript,
         // A volume goes as a whole; a folder of the user's is emptied of what is the registry's.
-        ...(args.dataPath !== undefined && !keepData && { deleteScript: deleteDataScript }),
+        ...(keepData && { deleteScript: releaseDataScript }),
+        ...(!keepData && dataPath !== undefined && { deleteScript: deleteDataScript }),
         environment: {
           DATA: data,
           SOCKETS: sockets.name,
+          REPLACES: replaces,
           IMAGE: nginxImage.imageId,
-          INSTALLATION: installation,
+          ...installationVariables(installation),
         },
         dockerHost,
       },
@@ -165,6 +194,7 @@ export class RegistryServer extends pulumi.ComponentResource {
       `${name}-registry`,
       registryContainer({
         installation,
+        limits,
         image: registryImage.imageId,
         config: managedPath(registryFiles.generation, "config.yml"),
         volumes: [{ ...filesAt(registryFiles), readOnly: true }, storage, socketsAt(sockets)],
@@ -199,8 +229,11 @@ export class RegistryServer extends pulumi.ComponentResource {
           ...emptyFiles("users", Object.keys(args.users)),
           ...emptyFiles("pushers", pushers(args.users)),
           ...proofImage,
+          // For the check, which compares them with those in force.
+          "tls.names": args.domains.join("\n"),
+          "tls.since": pulumi.output(args.certificatePem).apply(beginning),
         },
-        check: 'nginx -t -q -c "$PWD/nginx.conf"',
+        check: checkNginxFilesScript,
         image: nginxImage.imageId,
         dockerHost,
       },
@@ -210,6 +243,7 @@ export class RegistryServer extends pulumi.ComponentResource {
       `${name}-nginx`,
       nginxContainer({
         installation,
+        limits,
         image: nginxImage.imageId,
         network: network.name,
         publish: { external: httpsPort, ip: bindAddress },
@@ -219,7 +253,7 @@ export class RegistryServer extends pulumi.ComponentResource {
           socketsAt(sockets),
         ],
       }),
-      { parent: this, dependsOn: nginxFiles, deleteBeforeReplace: false },
+      { ...lasting, dependsOn: nginxFiles, deleteBeforeReplace: false },
     );
     const applied = new EngineCommand(
       `${name}-apply`,
@@ -229,7 +263,6 @@ export class RegistryServer extends pulumi.ComponentResource {
           NGINX: nginx.id,
           NETWORK: network.name,
           VOLUME: nginxFiles.volumeName,
-          INSTALLATION: installation,
           LOADED: contentDigest(loaded),
           DOMAINS: args.domains.join(" "),
         },
@@ -240,6 +273,15 @@ export class RegistryServer extends pulumi.ComponentResource {
 
     this.ready = pulumi.all([nginx.id, applied.id]).apply(([id]) => id);
     this.registerOutputs({ ready: this.ready });
+  }
+}
+
+/** When a certificate begins to be valid, in seconds since 1970. */
+function beginning(pem: string): string {
+  try {
+    return String(Date.parse(new X509Certificate(pem).validFrom) / 1000);
+  } catch {
+    return "0"; // nginx refuses it, in the check
   }
 }
 
@@ -264,7 +306,9 @@ function socketsAt(volume: docker.Volume): Volume {
 }
 
 interface ContainerParts {
-  installation: string;
+  installation: Installation;
+  /** Those that the engine can hold. */
+  limits: pulumi.Output<{ memory: boolean; swap: boolean }>;
   image: pulumi.Input<string>;
   volumes: Volume[];
 }
@@ -280,7 +324,7 @@ function registryContainer(
     ],
     envs: ["OTEL_TRACES_EXPORTER=none"],
     networkMode: "none",
-    ...memory(1024),
+    ...memory(1024, parts.limits),
     healthcheck: healthcheck(registryHealthCommand),
     stopTimeout: drainSeconds + 5,
     destroyGraceSeconds: drainSeconds + 5,
@@ -303,7 +347,7 @@ function nginxContainer(
     // applyScript starts it, beside the one that has the port.
     start: false,
     mustRun: false,
-    ...memory(512),
+    ...memory(512, parts.limits),
     healthcheck: healthcheck(nginxHealthCommand),
     stopSignal: "SIGQUIT",
     stopTimeout: drainSeconds,
@@ -328,8 +372,12 @@ function hardened({ installation, image, volumes }: ContainerParts) {
 }
 
 /** A limit without swap: nginx's scratch space holds credentials, which must not reach a disk. */
-function memory(mebibytes: number) {
-  return { memory: mebibytes, memorySwap: mebibytes };
+function memory(mebibytes: number, limits: ContainerParts["limits"]) {
+  const limit = (can: boolean) => (can ? mebibytes : undefined) as number;
+  return {
+    memory: limits.apply(({ memory }) => limit(memory)),
+    memorySwap: limits.apply(({ swap }) => limit(swap)),
+  };
 }
 
 function healthcheck(command: string): docker.types.input.ContainerHealthcheck {

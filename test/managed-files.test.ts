@@ -10,7 +10,7 @@ async function publish(args: Partial<ManagedFilesArgs>) {
   const resources = await record(() => {
     made.push(
       new ManagedFiles("f", {
-        installation: "project-stack-hub",
+        installation: { name: "project-stack-hub", id: "0123" },
         files: {},
         image: "nginx",
         ...args,

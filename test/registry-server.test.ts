@@ -1,19 +1,27 @@
 import { describe, expect, it } from "vitest";
 import { RegistryServer, type RegistryServerArgs } from "../components/registry-server";
-import { record, type Registered } from "./support/mocks";
+import {
+  checkNginxFilesScript,
+  deleteDataScript,
+  releaseDataScript,
+} from "../components/render/engine-scripts";
+import { caPem, record, type Registered } from "./support/mocks";
 
-async function server(args: Partial<RegistryServerArgs> = {}) {
-  const resources = await record(() => {
-    new RegistryServer("s", {
-      installation: "project-stack-hub",
-      domains: ["hub.test", "10.0.0.5"],
-      certificatePem: "certificate",
-      privateKeyPem: "key",
-      users: { alice: {}, bob: { access: "pull" } },
-      htpasswd: "htpasswd",
-      ...args,
-    });
-  });
+async function server(args: Partial<RegistryServerArgs> = {}, { notes = "" } = {}) {
+  const resources = await record(
+    () => {
+      new RegistryServer("s", {
+        installation: "project-stack-hub",
+        domains: ["hub.test", "10.0.0.5"],
+        certificatePem: caPem,
+        privateKeyPem: "key",
+        users: { alice: {}, bob: { access: "pull" } },
+        htpasswd: "htpasswd",
+        ...args,
+      });
+    },
+    { "s-preflight": { stdout: notes } },
+  );
   const inputs = (type: string, name: string) => {
     const found = resources.find(
       (resource) => resource.type.startsWith(type) && resource.name === name,
@@ -117,7 +125,7 @@ describe("RegistryServer", () => {
 
   it("lets nginx check its files before they take effect", async () => {
     const { environment } = await server();
-    expect(environment("s-nginx-publish").CHECK).toBe('nginx -t -q -c "$PWD/nginx.conf"');
+    expect(environment("s-nginx-publish").CHECK).toBe(checkNginxFilesScript);
   });
 
   it("reloads nginx for the certificate and nginx.conf, and proves every domain", async () => {
@@ -183,13 +191,47 @@ describe("RegistryServer", () => {
     expect(resources.map(({ name }) => name)).not.toContain("s-data");
   });
 
+  it("names the data volume as it is told", async () => {
+    const { inputs, environment } = await server({ dataVolume: "kept" });
+    expect(inputs("docker:index/volume:", "s-data")).toEqual({ name: "kept" });
+    expect(environment("s-preflight").DATA).toBe("kept");
+  });
+
   it.each([
-    [{ dataPath: "/srv/registry", keepData: false }, true],
-    [{ dataPath: "/srv/registry", keepData: true }, false],
-    [{ dataPath: "/srv/registry" }, false],
-    [{ keepData: false }, false], // the volume goes as a whole
-  ])("with %j deletes what is in the folder: %s", async (args, deletes) => {
-    const { inputs } = await server(args);
-    expect(inputs("command:", "s-own-volumes").delete !== undefined).toBe(deletes);
+    [{ dataPath: "/srv/registry", keepData: false }, deleteDataScript],
+    [{ dataPath: "/srv/registry" }, releaseDataScript],
+    [{}, releaseDataScript],
+    [{ keepData: false }, undefined], // the volume goes as a whole
+  ])("with %j leaves or deletes the images at the end", async (args, script) => {
+    const { environment } = await server(args);
+    expect(environment("s-own-volumes").DELETE_SCRIPT).toBe(script);
+  });
+
+  it("labels what it makes with a name and an id", async () => {
+    const { nginx, registry, inputs } = await server();
+    const labelled = [
+      ...[nginx, registry],
+      ...[
+        inputs("docker:index/network:", "s-network"),
+        inputs("docker:index/volume:", "s-sockets"),
+      ],
+      ...["s-nginx-files", "s-registry-files"].map((name) => inputs("docker:index/volume:", name)),
+    ];
+    for (const { labels } of labelled) {
+      expect(labels).toEqual([
+        { label: "private-registry", value: "project-stack-hub" },
+        { label: "private-registry.id", value: "0123456789abcdef" },
+      ]);
+    }
+  });
+
+  it("asks for no limit that the engine cannot hold", async () => {
+    const limits = async (notes: string) => {
+      const { nginx } = await server({}, { notes });
+      return [nginx.memory, nginx.memorySwap];
+    };
+    expect(await limits("")).toEqual([512, 512]);
+    expect(await limits("The engine cannot limit swap: …")).toEqual([512, undefined]);
+    expect(await limits("The engine cannot limit memory: …")).toEqual([undefined, undefined]);
   });
 });

@@ -300,7 +300,14 @@ describe("the project's files", () => {
   });
 
   it("describe every key, and every key inside of it", () => {
-    const undeclared = ["domains", "dockerHost", "dataPath", "registryAddress"];
+    const undeclared = [
+      "domains",
+      "dockerHost",
+      "dataPath",
+      "dataVolume",
+      "replaces",
+      "registryAddress",
+    ];
     const keys = Object.keys(registryRules.shape);
     expect([...Object.keys(project.config), ...undeclared].sort()).toEqual([...keys].sort());
     for (const key of undeclared) {

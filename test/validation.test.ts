@@ -35,6 +35,7 @@ const everything: PrivateRegistryArgs = {
   images: { registry: "registry:3", nginx: "nginx" },
   dockerHost: "ssh://ops@registry.example.com",
   dataPath: "/srv/registry",
+  replaces: "0123456789abcdef",
   keepData: false,
   registryAddress: "10.0.0.5",
   clients: {

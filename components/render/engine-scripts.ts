@@ -25,30 +25,197 @@ export const nginxTmpfsOptions = `mode=0700,uid=${uid},gid=${uid},size=64m`;
  */
 export const restartPolicy = "always";
 
+/** Says in the storage whose it is: a file with the installation's id. */
+const ownerFile = "docker/.private-registry";
+
+/**
+ * Shell about the registry's storage, which is the folder `docker` in the current one: other things
+ * may be beside it, in a folder of the user's.
+ */
+const storageFunctions = `# The id of the installation that the storage belongs to; empty if it belongs to none.
+owner() {
+  cat ${ownerFile} 2>/dev/null || :
+}
+# Whether the registry's user may enter this folder.
+may_enter() {
+  case $(stat -c '%u:%g:%A' .) in
+    ${uid}:*:???[xs]* | *:${uid}:??????[xs]* | *:*:?????????[xt]*) ;;
+    *) return 1 ;;
+  esac
+}
+# What else is in this folder.
+others() {
+  find . -mindepth 1 -maxdepth 1 ! -name docker ! -name lost+found
+}
+# The registry's user and group as the engine's machine knows them: with userns-remap they are
+# others, see user_namespaces(7).
+host_id() {
+  while read -r inside outside count; do
+    [ ${uid} -lt "$inside" ] || [ ${uid} -ge $((inside + count)) ] || echo $((outside + ${uid} - inside))
+  done <"/proc/self/$1_map"
+}
+host_ids() {
+  printf '%s:%s' "$(host_id uid)" "$(host_id gid)"
+}`;
+
+/**
+ * Looks at the storage and changes nothing. Writes a line for each thing that is to be known: `owner
+ * ID`, `foreign NAMES` (what is in a folder `docker` that is no registry's), `beside` (other things
+ * are there, and no registry yet), `closed` (the registry's user cannot enter), `unmapped IDS` (the
+ * engine cannot change owners there, and this is the one that is needed).
+ */
+export const lookAtStorageScript = `set -eu
+cd ${dataFolder}
+${storageFunctions}
+owner=$(owner)
+[ -z "$owner" ] || echo "owner $owner"
+foreign=$(find docker -mindepth 1 -maxdepth 1 ! -name registry ! -name '.private-registry*' 2>/dev/null | head -n 3 | tr '\\n' ' ')
+[ -z "$foreign" ] || echo "foreign $foreign"
+if [ -n "$(others)" ]; then
+  [ -d docker ] || echo beside
+  may_enter || echo closed
+fi
+# 65534 stands for all owners that this user namespace does not have.
+unmapped=
+for folder in . docker docker/registry; do
+  [ ! -d "$folder" ] || [ "$(stat -c %u "$folder")" != 65534 ] || unmapped=yes
+done
+[ -z "$unmapped" ] || [ "$(host_ids)" = ${uid}:${uid} ] || echo "unmapped $(host_ids)"
+`;
+
 /**
  * Whether a deployment can work, before it touches anything: the engine answers, the images are
- * there or can be pulled, the port is free. Reports all problems at once.
+ * there or can be pulled, nobody else's installation or data is in the way, the port is free. Reports
+ * all problems at once. Its output has notes, such as what the engine cannot do.
  *
- * Environment: `REGISTRY_IMAGE`, `NGINX_IMAGE`, `BIND_ADDRESS`, `HTTPS_PORT`, `INSTALLATION`.
+ * An installation that is to be replaced is taken away here, but for its images.
+ *
+ * Environment: `REGISTRY_IMAGE`, `NGINX_IMAGE`, `BIND_ADDRESS`, `HTTPS_PORT`, `DATA` (a volume or a
+ * folder), `REPLACES` (the id of another installation, or empty), `INSTALLATION`, `INSTALLATION_ID`;
+ * from whoever runs Pulumi `PRIVATE_REGISTRY_PULUMI`, which is how they call it.
  */
 export const preflightScript = `set -eu
+first=\${first-}
+pulumi=\${PRIVATE_REGISTRY_PULUMI:-pulumi}
 failed=
 problem() {
-  printf '%s\\n' "$1" >&2
+  printf '%s\\n' "$@" >&2
   failed=1
 }
 if ! said=$(docker version --format '{{.Server.Version}}' 2>&1); then
-  problem "The Docker engine does not answer: $said"
-  problem 'Start it, or name another: pulumi config set private-registry:dockerHost ssh://user@host'
+  problem "The Docker engine does not answer: $said" \\
+    "Start it, or name another: $pulumi config set private-registry:dockerHost ssh://user@host"
   exit 1
 fi
+
+# What the engine ignores would come back as a difference at each deployment.
+limits=$(docker info --format '{{.MemoryLimit}} {{.SwapLimit}} {{.PidsLimit}}')
+${cannotLimit("memory", "false*")}
+${cannotLimit("swap", "'true false'*")}
+${cannotLimit("processes", "*false")}
+
 have_image() {
   docker image inspect "$2" >/dev/null 2>&1 || said=$(docker pull --quiet "$2" 2>&1) && return
-  problem "images.$1: cannot get $2: $said"
-  problem "  Load it on the Docker host (docker load), or name another: pulumi config set --path private-registry:images.$1 <reference>"
+  problem "images.$1: cannot get $2: $said" \\
+    "  Load it on the Docker host (docker load), or name another: $pulumi config set --path private-registry:images.$1 <reference>"
 }
 have_image registry "$REGISTRY_IMAGE"
 have_image nginx "$NGINX_IMAGE"
+[ -z "$failed" ] || exit 1
+
+# OPTION...: runs nginx's image.
+run() {
+  docker run --rm --label "private-registry=$INSTALLATION" --label "private-registry.id=$INSTALLATION_ID" "$@"
+}
+
+# --- The images: whose are they, and can the registry write there? ---
+
+owner=
+alone="  Name a folder for the registry alone: $pulumi config set private-registry:dataPath"
+case $DATA in
+  # Unlike a volume, a folder that is not there is not made for a look.
+  /*) mount="type=bind,\\"source=$DATA\\"" ;;
+  *)
+    mount=
+    ! docker volume inspect "$DATA" >/dev/null 2>&1 || mount=type=volume,source=$DATA
+    ;;
+esac
+if [ -n "$mount" ]; then
+  seen=$(run --network none --user 0 --cap-drop ALL --cap-add DAC_OVERRIDE --read-only \\
+    --mount "$mount,target=${dataFolder},readonly" --entrypoint sh "$NGINX_IMAGE" -c ${quote(lookAtStorageScript)} 2>&1) ||
+    case $seen in
+      *'does not exist'*) seen= ;;
+      *) seen="failed $(printf '%s' "$seen" | head -n 1)" ;;
+    esac
+  while read -r word words; do
+    case $word in
+      owner) owner=$words ;;
+      foreign) problem "dataPath: $DATA/docker is no registry's: it holds $words" "$alone $DATA/registry" ;;
+      beside) echo "dataPath: $DATA is not empty and holds no registry: the images go into $DATA/docker, and the rest stays as it is." ;;
+      closed) problem "dataPath: other things are in $DATA, and the registry's user ${uid} cannot enter it" "$alone $DATA/registry" ;;
+      unmapped)
+        problem "dataPath: the engine maps users to others (userns-remap, or rootless), and cannot change owners in $DATA" \\
+          "  On the Docker host: chown -R $words $DATA"
+        ;;
+      failed) problem "dataPath: cannot look at $DATA: $words" "$alone /srv/registry" ;;
+    esac
+  done <<END
+$seen
+END
+  while read -r name whose; do
+    if [ -n "$name" ] && [ -z "$whose" ]; then
+      problem "The container $name uses the images in $DATA, and two registries must not write to them." \\
+        "  Stop it on the Docker host: docker stop $name"
+    fi
+  done <<END
+$(docker ps --filter "volume=$DATA" --format '{{.Names}} {{.Label "private-registry"}}')
+END
+fi
+
+# --- Is there another installation of this name? ---
+
+# KIND: what bears this installation's name on the engine and was not made by it, each with its id;
+# "-" where it has none. Those are of the time before there were ids: this installation's own, unless
+# it has only just begun.
+strangers() {
+  label=label=private-registry=$INSTALLATION
+  case $1 in
+    container) docker ps --all --no-trunc --filter "$label" --format '{{.ID}} {{.Label "private-registry.id"}}' ;;
+    volume) docker volume ls --filter "$label" --format '{{.Name}} {{.Label "private-registry.id"}}' ;;
+    network) docker network ls --no-trunc --filter "$label" --format '{{.ID}} {{.Label "private-registry.id"}}' ;;
+  esac | while read -r object id; do
+    case $id in
+      "$INSTALLATION_ID") ;;
+      '') [ -z "$first" ] || echo "$object -" ;;
+      *) echo "$object $id" ;;
+    esac
+  done
+}
+found=$(for kind in container volume network; do strangers "$kind"; done)
+ids=$(printf '%s\\n' "$owner" "$found" | sed 's/.* //' | grep -vxF -e '' -e - -e "$INSTALLATION_ID" | sort -u) || :
+# Without an id, it goes by its name.
+[ -n "$ids" ] || [ -z "$found" ] || ids=$INSTALLATION
+for id in $ids; do
+  [ "$id" != "$REPLACES" ] || continue
+  problem "The installation $id is on this Docker host already, and is not known to this stack's state." \\
+    '  If it is yours and its state is lost: bring that back from a backup (the folder .private-registry), then do this again.' \\
+    '  If it is of another clone, or of somebody else: use that, or another stack with another port and dataPath.' \\
+    "  To put this one in its place, with its images, but new users and a new CA: $pulumi config set private-registry:replaces $id"
+done
+if [ -n "$found" ] && [ -z "$failed" ]; then
+  for kind in container volume network; do
+    strangers "$kind" | while read -r object id; do
+      case $kind in
+        container) docker rm --force --volumes "$object" ;;
+        *) docker "$kind" rm "$object" ;;
+      esac >/dev/null
+    done
+  done
+  echo "The installation $REPLACES is taken away, but for its images."
+fi
+
+# --- Can the port be had? ---
+
 if [ -z "$failed" ]; then
   # What we have published already is not free, but the address can be tried.
   port=$HTTPS_PORT
@@ -57,20 +224,41 @@ if [ -z "$failed" ]; then
     *:*) address="[$BIND_ADDRESS]" ;;
     *) address=$BIND_ADDRESS ;;
   esac
-  if ! said=$(docker run --rm --label "private-registry=$INSTALLATION" --publish "$address:$port:1" --entrypoint true "$NGINX_IMAGE" 2>&1); then
-    problem "httpsPort: cannot publish $address:$HTTPS_PORT on the Docker host: $(printf %s "$said" | head -n 1)"
+  if ! said=$(run --publish "$address:$port:1" --entrypoint true "$NGINX_IMAGE" 2>&1); then
+    said=$(printf %s "$said" | head -n 1)
+    cannot="httpsPort: cannot publish $address:$HTTPS_PORT on the Docker host: $said"
     case $said in
       *'already allocated'* | *'already in use'*)
-        problem '  Stop what uses it, or choose another port: pulumi config set private-registry:httpsPort 5444'
+        problem "$cannot" "  Stop what uses it, or choose another port: $pulumi config set private-registry:httpsPort 5444"
         ;;
       *'cannot assign'*)
-        problem '  bindAddress must be an address of the Docker host: pulumi config set private-registry:bindAddress 0.0.0.0'
+        problem "$cannot" "  bindAddress must be an address of the Docker host: $pulumi config set private-registry:bindAddress 0.0.0.0"
         ;;
+      *) problem "The engine cannot run $NGINX_IMAGE with $address:$HTTPS_PORT published: $said" ;;
     esac
   fi
 fi
 [ -z "$failed" ]
 `;
+
+/** As {@link preflightScript}, for an installation of which nothing is on the engine yet. */
+export const firstPreflightScript = `first=yes
+${preflightScript}`;
+
+/** Which limits of containers the engine can hold, by the notes of {@link preflightScript}. */
+export function limitsOf(notes: string): { memory: boolean; swap: boolean } {
+  const can = (what: string) => !notes.includes(cannotLimitWords(what));
+  return { memory: can("memory"), swap: can("memory") && can("swap") };
+}
+
+function cannotLimitWords(what: string): string {
+  return `The engine cannot limit ${what}`;
+}
+
+function cannotLimit(what: string, pattern: string): string {
+  const words = `${cannotLimitWords(what)}: the containers run without that limit (see docker info).`;
+  return `case $limits in ${pattern}) echo ${quote(words)} ;; esac`;
+}
 
 /**
  * Puts a set of files (a base64 tar on standard input) into a volume as a new generation, checks it
@@ -121,53 +309,109 @@ done
 `;
 
 /**
+ * Checks nginx's new files, in their folder. A renewed certificate is not yet valid for machines
+ * whose clocks are slow: while the one in force serves for the same names, the new one waits until
+ * it is 90 s old, or as old as `PRIVATE_REGISTRY_SLOW_CLOCK_SECONDS` says.
+ */
+export const checkNginxFilesScript = `nginx -t -q -c "$PWD/nginx.conf" || exit
+force=../current
+if cmp -s tls.names $force/tls.names && ! cmp -s tls.crt $force/tls.crt; then
+  wait=$(($(cat tls.since) + \${PRIVATE_REGISTRY_SLOW_CLOCK_SECONDS:-90} - $(date +%s)))
+  if [ "$wait" -gt 0 ]; then
+    echo "The new certificate is put into service in $wait s: until then, machines with slow clocks would refuse it."
+    sleep "$wait"
+  fi
+fi
+`;
+
+/**
  * Runs the publishing inside a throw-away container, as the engine may be on another machine.
- * Environment: `VOLUME`, `IMAGE`, `INSTALLATION`, and those of the script inside.
+ * Environment: `VOLUME`, `IMAGE`, the installation's, and those of the script inside.
  */
 export const publishFilesScript = throwAwayContainer({
   // Extracting keeps owners and modes, which root without these cannot.
   capabilities: ["CHOWN", "DAC_OVERRIDE", "FOWNER"],
   volumes: { VOLUME: filesFolder },
-  environment: ["GENERATION", "CHECK"],
+  environment: ["GENERATION", "CHECK", "PRIVATE_REGISTRY_SLOW_CLOCK_SECONDS"],
   options: ["--interactive", "--tmpfs", `${nginxFolder}:${nginxTmpfsOptions}`],
   script: publishScript,
 });
 
 /** What {@link prepareVolumesScript} runs inside the container. */
-export const ownVolumesScript = `# Docker gives an empty volume the owner of the image's folder: root.
+export const ownVolumesScript = `set -eu
+# Docker gives an empty volume the owner of the image's folder: root.
 chown ${uid}:${uid} ${socketFolder}
 chmod 0700 ${socketFolder}
-mkdir -p ${dataFolder}/docker
-[ "$(stat -c %u:%g ${dataFolder})" = ${uid}:${uid} ] || find ${dataFolder} -depth ! -user ${uid} -exec chown -h ${uid}:${uid} {} +
+cd ${dataFolder}
+${storageFunctions}
+owner=$(owner)
+case $owner in
+  '' | "$INSTALLATION_ID" | "$REPLACES") ;;
+  *)
+    echo "The images are those of the installation $owner." >&2
+    exit 1
+    ;;
+esac
+own() {
+  # A folder that holds nothing else is the registry's alone.
+  { may_enter || [ -n "$(others)" ] || chown ${uid}:${uid} .; } &&
+    mkdir -p docker &&
+    { [ "$owner" = "$INSTALLATION_ID" ] || sign; } &&
+    { [ "$(stat -c %u:%g docker)" = ${uid}:${uid} ] || find docker -depth ! -user ${uid} -exec chown -h ${uid}:${uid} {} +; }
+}
+sign() {
+  echo "$INSTALLATION_ID" >${ownerFile}.new && mv ${ownerFile}.new ${ownerFile}
+}
+own || {
+  echo "The folder of the images must belong to $(host_ids) on the Docker host." >&2
+  exit 1
+}
 `;
 
 /**
  * Makes the sockets' volume and the registry's storage writable for the user that the containers run
- * as; the storage itself comes last, so that an interrupted run is taken up again.
+ * as, and notes there whose it is. Nothing beside the storage is touched. The storage itself comes
+ * last, so that an interrupted run is completed by the next one.
  *
- * Environment: `SOCKETS`, `DATA` (or a folder), `IMAGE`, `INSTALLATION`.
+ * Environment: `SOCKETS`, `DATA` (or a folder), `REPLACES`, `IMAGE`, and the installation's.
  */
 export const prepareVolumesScript = throwAwayContainer({
   capabilities: ["CHOWN", "DAC_OVERRIDE", "FOWNER"],
   volumes: { DATA: dataFolder, SOCKETS: socketFolder },
-  environment: [],
+  environment: ["INSTALLATION_ID", "REPLACES"],
   options: [],
   script: ownVolumesScript,
 });
 
 /**
- * Deletes all images, and nothing else in the folder.
+ * Leaves the images to whichever installation comes next.
  *
- * Environment: `DATA`, `IMAGE`, `INSTALLATION`.
+ * Environment: `DATA`, `IMAGE`, and the installation's.
  */
-export const deleteDataScript = throwAwayContainer({
-  capabilities: ["DAC_OVERRIDE"],
-  volumes: { DATA: dataFolder },
-  environment: [],
-  options: [],
-  script: `rm -rf ${dataFolder}/docker
-`,
-});
+export const releaseDataScript =
+  inStorage(`[ "$(cat ${ownerFile} 2>/dev/null)" != "$INSTALLATION_ID" ] || rm ${ownerFile}
+`);
+
+/**
+ * Deletes all images, and nothing else in the folder; not those that another installation has taken
+ * over.
+ *
+ * Environment: `DATA`, `IMAGE`, and the installation's.
+ */
+export const deleteDataScript = inStorage(`case $(cat ${ownerFile} 2>/dev/null) in
+  '' | "$INSTALLATION_ID") rm -rf docker ;;
+esac
+`);
+
+function inStorage(script: string): string {
+  return throwAwayContainer({
+    capabilities: ["DAC_OVERRIDE"],
+    volumes: { DATA: dataFolder },
+    environment: ["INSTALLATION_ID"],
+    options: ["--workdir", dataFolder],
+    script,
+  });
+}
 
 /** Whether the registry serves; its health endpoint knows whether the storage works. */
 export const registryHealthCommand = `wget -q -O /dev/null http://127.0.0.1:${registryDebugPort}/debug/health && test -S ${socketFolder}/$HOSTNAME.sock`;
@@ -261,21 +505,22 @@ done
  * Moves the published port, which has one owner, from the container `BEFORE` (or nobody) to `NGINX`:
  * for about a third of a second nobody serves. Goes back if that fails.
  */
-const takeOverScript = `set -eu
-if [ -n "$BEFORE" ]; then
-  docker update --restart no "$BEFORE" >/dev/null
-  # Not gracefully: nothing is in flight, and idle connections would keep the port for seconds.
-  docker kill --signal TERM "$BEFORE" >/dev/null 2>&1 || true
-  docker stop -t 10 "$BEFORE" >/dev/null
-fi
-docker network disconnect none "$NGINX"
-said=$(docker network connect "$NETWORK" "$NGINX" 2>&1) && exit
+export const takeOverScript = `set -u
+take_over() {
+  if [ -n "$BEFORE" ]; then
+    # Not gracefully: nothing is in flight, and idle connections would keep the port for seconds.
+    docker kill --signal TERM "$BEFORE" >/dev/null 2>&1
+    docker stop -t 10 "$BEFORE" >/dev/null || return
+  fi
+  docker network disconnect none "$NGINX" && docker network connect "$NETWORK" "$NGINX"
+}
+[ -z "$BEFORE" ] || docker update --restart no "$BEFORE" >/dev/null || exit
+said=$(take_over 2>&1) && exit
 printf 'nginx cannot have the port: %s\\n' "$said" >&2
 docker stop -t 1 "$NGINX" >/dev/null
 if [ -n "$BEFORE" ]; then
   docker update --restart ${restartPolicy} "$BEFORE" >/dev/null
-  docker start "$BEFORE" >/dev/null
-  echo 'The one of before serves again.' >&2
+  docker start "$BEFORE" >/dev/null && echo 'The previous one serves again.' >&2
 fi
 exit 1
 `;
@@ -289,14 +534,14 @@ exit 1
  * the port over.
  *
  * Environment: `NGINX` (a container, which may not run yet), `NETWORK` (which it is to be on),
- * `VOLUME` (its files), `INSTALLATION`, `DOMAINS` (separated by spaces).
+ * `VOLUME` (its files), `DOMAINS` (separated by spaces).
  */
 export const applyScript = `set -eu
 ${lastWords("NGINX")}
 is() {
   [ "$(docker inspect --format "$1" "$NGINX")" = "$2" ]
 }
-running=$(docker ps --quiet --no-trunc --filter "label=private-registry=$INSTALLATION" --filter "volume=$VOLUME" --filter expose=${nginxPort})
+running=$(docker ps --quiet --no-trunc --filter "volume=$VOLUME" --filter expose=${nginxPort})
 BEFORE=$(printf %s "$running" | grep -v "$NGINX" || true)
 if is '{{.State.Running}}' false; then
   if [ -n "$BEFORE" ]; then
@@ -344,7 +589,9 @@ function lastWords(variable: string): string {
 }
 limit_pids() {
   # Docker's API has it, Pulumi's docker provider does not.
-  docker update --pids-limit 512 "$${variable}" >/dev/null
+  # An engine that cannot hold it may refuse, as the preflight has said.
+  docker update --pids-limit 512 "$${variable}" >/dev/null 2>&1 ||
+    [ "$(docker info --format '{{.PidsLimit}}')" = false ]
 }`;
 }
 
@@ -358,7 +605,7 @@ interface ThrowAwayContainer {
   script: string;
 }
 
-/** A script that runs another one in a container of `$IMAGE`, labelled with `$INSTALLATION`. */
+/** A script that runs another one in a container of `$IMAGE`, labelled as the installation's. */
 function throwAwayContainer(container: ThrowAwayContainer): string {
   const words = [
     ...["docker", "run", "--rm", "--network", "none", "--user", "0", "--cap-drop", "ALL"],
@@ -370,6 +617,6 @@ function throwAwayContainer(container: ThrowAwayContainer): string {
   const mounts = Object.entries(container.volumes).map(
     ([variable, folder]) => `--volume "$${variable}:${folder}"`,
   );
-  return `${join(words)} --label "private-registry=$INSTALLATION" ${mounts.join(" ")} --entrypoint sh "$IMAGE" -c ${quote(container.script)}
+  return `${join(words)} --label "private-registry=$INSTALLATION" --label "private-registry.id=$INSTALLATION_ID" ${mounts.join(" ")} --entrypoint sh "$IMAGE" -c ${quote(container.script)}
 `;
 }

@@ -130,11 +130,36 @@ function isPort(value: string): boolean {
   return Number(value) >= 1 && Number(value) <= 65535;
 }
 
+/** What belongs to the system with all that is in it, or does not outlive a reboot. */
+const systemFolders =
+  /^\/(bin|boot|dev|etc|lib|lib32|lib64|libx32|proc|run|sbin|sys|usr|snap|System|Library|var\/(run|lock|tmp|cache|log|spool|mail)|var\/lib\/(docker|containerd|containers|dpkg|apt|rpm|systemd|private-registry))(\/|$)/;
+
+/** Homes, and folders that hold what programs keep: one in it may be the registry's, not all of it. */
+const sharedFolders = /^\/(home(\/[^/]+)?|Users(\/[^/]+)?|root|var(\/lib)?|tmp|lost\+found)$/;
+
 /** A folder of its own on the Docker host, which is a Linux or Unix machine. */
 export function dataPath(value: string): Complaint | undefined {
   const plain = posix.normalize(value.trim()).replace(/(.)\/$/, "$1");
-  if (/\p{Cc}/u.test(value) || !posix.isAbsolute(plain) || plain === "/") {
+  // Docker takes a colon for the end of a path.
+  if (/[\p{Cc}:"]/u.test(value) || !posix.isAbsolute(plain) || plain === "/") {
     return {};
   }
+  if (systemFolders.test(plain)) {
+    return { expected: "a folder for the images alone, not one of the system's" };
+  }
+  if (sharedFolders.test(plain)) {
+    const expected = "a folder for the images alone, not one that others have things in";
+    return { expected, instead: posix.join(plain, "registry") };
+  }
   return plain === value || `${plain}/` === value ? undefined : { instead: plain };
+}
+
+/** As Docker's own rule for names. */
+export function volumeName(value: string): Complaint | undefined {
+  return /^[A-Za-z0-9][A-Za-z0-9_.-]{1,254}$/.test(value) ? undefined : {};
+}
+
+/** An id, or the name of an installation from the time before there were ids. */
+export function installationId(value: string): Complaint | undefined {
+  return /^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(value) ? undefined : {};
 }

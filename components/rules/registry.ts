@@ -242,6 +242,16 @@ const shape = {
     example: "/srv/registry",
     check: names.dataPath,
   }).optional(),
+  dataVolume: text({
+    expected: "the name of a volume: letters, digits and . _ -, with a letter or digit in front",
+    example: "private-registry-dev-registry-data",
+    check: names.volumeName,
+  }).optional(),
+  replaces: text({
+    expected: "the id of an installation, as up tells it",
+    example: "0123456789abcdef",
+    check: names.installationId,
+  }).optional(),
   keepData: flag(true).optional(),
   registryAddress: textInput({
     expected: "an IP address that clients can reach",
@@ -259,6 +269,7 @@ export const registryRules = object(shape, {
     ...noDomains(args.domains),
     ...repeated(args.domains, ["domains"]),
     ...hubName(args),
+    ...twoPlaces(args),
     ...nobody(args),
     ...twoCertificates(args),
     ...uncoveredDomains(args),
@@ -450,6 +461,12 @@ function hubName({ domains, httpsPort }: Readonly<Record<string, unknown>>): Fin
       instead: `${first}.example.com`,
     },
   ];
+}
+
+function twoPlaces({ dataPath, dataVolume }: Readonly<Record<string, unknown>>): Finding[] {
+  if (dataPath === undefined || dataVolume === undefined) return [];
+  const expected = "nothing, because dataPath is set and the images are there";
+  return [{ path: ["dataVolume"], expected, got: "a volume", mend: "remove" }];
 }
 
 function nobody({ users, anonymousPull }: Readonly<Record<string, unknown>>): Finding[] {

@@ -15,7 +15,16 @@ const stateSchema = z.object({
   checkpoint: z.object({
     latest: z
       .object({
-        resources: z.array(z.object({ type: z.string(), id: z.string().optional() })).optional(),
+        resources: z
+          .array(
+            z.object({
+              urn: z.string(),
+              type: z.string(),
+              id: z.string().optional(),
+              outputs: z.looseObject({ hex: z.string().optional() }).optional(),
+            }),
+          )
+          .optional(),
         pending_operations: z.array(z.unknown()).optional(),
       })
       .nullish(),
@@ -26,6 +35,10 @@ const stateSchema = z.object({
 export interface StateFacts {
   /** The ids of the engine's objects that the state knows. */
   known: string[];
+  /** The volumes among them that only this installation's containers use. */
+  ownVolumes: string[];
+  /** The ids of the installations, which label what they make. */
+  installations: string[];
   /** Something was being done, and how far it came is not known. */
   isPending: boolean;
 }
@@ -49,18 +62,17 @@ export async function takeUpKilledRun(context: Context, cli: PulumiCli): Promise
     progress.note(`• the last run (process ${killed.join(", ")}) was killed: taking it up`);
     await askPulumi(context, cli, ["cancel", "--yes", ...named]);
   }
-  const { known, isPending } = readState(readFileSync(file, "utf8"));
-  if (!isPending) return;
+  const state = readState(readFileSync(file, "utf8"));
+  if (!state.isPending) return;
   const docker = async (...args: string[]) => {
     const { stdout } = await execa("docker", args, { env: { DOCKER_HOST: context.engine.host } });
     return stdout.split("\n").filter((line) => line !== "");
   };
-  // The name that index.ts gives its registry is part of the label.
-  const label = `label=private-registry=${project.name}-${stack.name}-registry`;
   for (const { kind, list, remove } of engineObjects) {
-    const found = await docker(kind, "ls", "--quiet", ...list, "--filter", label);
-    for (const id of found.filter((id) => !known.includes(id))) {
-      progress.note(`• removing ${kind} ${id.slice(0, 40)}, which nothing knows of`);
+    const labelled = ["--filter", "label=private-registry", "--format", "json"];
+    const listed = await docker(kind, "ls", ...list, ...labelled);
+    for (const id of leftOver(listed.map(readObject), state)) {
+      progress.note(`• removing ${kind} ${id.slice(0, 40)}, which an up that was killed has made`);
       await docker(kind, "rm", ...remove, id);
     }
   }
@@ -68,12 +80,53 @@ export async function takeUpKilledRun(context: Context, cli: PulumiCli): Promise
   await askPulumi(context, cli, [...clear, ...named]);
 }
 
-/** What has a label of the installation; in the order in which it can be removed. */
+/** What has labels of an installation; in the order in which it can be removed. */
 const engineObjects = [
   { kind: "container", list: ["--all", "--no-trunc"], remove: ["--force", "--volumes"] },
   { kind: "volume", list: [], remove: [] },
   { kind: "network", list: ["--no-trunc"], remove: [] },
 ];
+
+/** An object of the engine with the labels of an installation. */
+export interface EngineObject {
+  id: string;
+  /** The id of the installation that has made it; empty if it is from before there were ids. */
+  installation: string;
+  /** The names of the volumes that it mounts. */
+  mounts: string[];
+}
+
+const listedSchema = z.object({
+  ID: z.string().optional(),
+  Name: z.string().optional(),
+  Labels: z.string(),
+  Mounts: z.string().optional(),
+});
+
+/** Reads a line of `docker <kind> ls --format json`. Volumes have a name only. */
+export function readObject(line: string): EngineObject {
+  const { ID, Name, Labels, Mounts = "" } = listedSchema.parse(JSON.parse(line));
+  return {
+    id: ID ?? Name ?? "",
+    installation: /(?:^|,)private-registry\.id=([^,]*)/.exec(Labels)?.[1] ?? "",
+    mounts: Mounts.split(","),
+  };
+}
+
+/**
+ * Which objects this state has made and does not know. Another clone's, or another person's, may have
+ * the same name; its id, and its volumes, are its own.
+ */
+export function leftOver(objects: readonly EngineObject[], state: StateFacts): string[] {
+  return objects
+    .filter(({ id }) => !state.known.includes(id))
+    .filter(({ installation, mounts }) =>
+      installation === ""
+        ? mounts.some((volume) => state.ownVolumes.includes(volume))
+        : state.installations.includes(installation),
+    )
+    .map(({ id }) => id);
+}
 
 /** Who has locked a stack; see {@link readLocks}. */
 export interface Locks {
@@ -95,10 +148,17 @@ export function readLocks(folder: string, isRunning: (pid: number) => boolean): 
 
 export function readState(text: string): StateFacts {
   const { latest } = stateSchema.parse(JSON.parse(text)).checkpoint;
+  const resources = latest?.resources ?? [];
+  const ofType = (type: RegExp) => resources.filter((one) => type.test(one.type));
   return {
-    known: (latest?.resources ?? [])
-      .filter(({ type }) => type.startsWith("docker:"))
-      .flatMap(({ id }) => id ?? []),
+    known: ofType(/^docker:/).flatMap(({ id }) => id ?? []),
+    // The images' volume may be shared with others, as it is kept and taken over.
+    ownVolumes: ofType(/^docker:.*:Volume$/).flatMap(({ id, urn }) =>
+      id === undefined || urn.endsWith("-data") ? [] : [id],
+    ),
+    installations: ofType(/^random:.*:RandomId$/).flatMap(({ outputs }) =>
+      outputs?.hex === undefined ? [] : [outputs.hex.slice(outputs.hex.lastIndexOf("-") + 1)],
+    ),
     isPending: (latest?.pending_operations ?? []).length > 0,
   };
 }

@@ -34,7 +34,11 @@ afterAll(async () => {
 /** What Pulumi is asked to run for `files`. */
 async function publication(files: Record<string, string>) {
   const resources = await record(() => {
-    new ManagedFiles("f", { installation: "test", image: "nginx:1.30", files });
+    new ManagedFiles("f", {
+      installation: { name: "test", id: "0123" },
+      image: "nginx:1.30",
+      files,
+    });
   });
   const { inputs } = resources.find(({ name }) => name === "f-publish") ?? {};
   const { environment, stdin } = inputs as {

@@ -229,6 +229,28 @@ describe("a data path", () => {
     },
   );
 
+  it.each(["/home/ops/registry", "/mnt", "/mnt/data", "/var/lib/registry", "/etcetera", "/runs"])(
+    "may be %s",
+    (value) => {
+      expect(dataPath(value)).toBeUndefined();
+    },
+  );
+
+  it.each([
+    ...["/etc", "/etc/registry", "/usr/local", "/proc/self", "/run/registry", "/boot/"],
+    ...["/var/lib/docker", "/var/lib/docker/volumes/x", "/var/log", "/dev/shm", "/var/tmp/../run"],
+  ])("is not the system's %s", (value) => {
+    expect(dataPath(value)?.expected).toMatch(/not one of the system's/);
+  });
+
+  it.each(["/root", "/home", "/home/ops", "/home/ops/", "/Users/ops", "/var", "/var/lib", "/tmp"])(
+    "is not %s, where others have things too",
+    (value) => {
+      const instead = `${value.replace(/\/$/, "")}/registry`;
+      expect(dataPath(value)).toMatchObject({ instead });
+    },
+  );
+
   it.each([
     ["data", undefined],
     ["./data", undefined],
@@ -238,6 +260,7 @@ describe("a data path", () => {
     ["//", undefined],
     ["/srv/..", undefined],
     ["/a\nb", undefined],
+    ["/a:b", undefined],
     ["/srv//registry", "/srv/registry"],
     ["/srv/../data", "/data"],
     [" /srv/registry", "/srv/registry"],

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { readLocks, readState } from "../../scripts/pulumi/killed-run";
+import { leftOver, readLocks, readObject, readState } from "../../scripts/pulumi/killed-run";
 
 let folder: string;
 beforeEach(() => {
@@ -37,16 +37,31 @@ describe("a lock", () => {
 });
 
 describe("a state", () => {
+  const urn = (name: string) => `urn:pulumi:dev::private-registry::type::${name}`;
+  const volume = "docker:index/volume:Volume";
   const resources = [
-    { type: "pulumi:pulumi:Stack" },
-    { type: "docker:index/container:Container", id: "c1" },
-    { type: "docker:index/volume:Volume", id: "v1" },
-    { type: "command:local:Command", id: "l1" },
+    { urn: urn("stack"), type: "pulumi:pulumi:Stack" },
+    { urn: urn("nginx"), type: "docker:index/container:Container", id: "c1" },
+    { urn: urn("server-sockets"), type: volume, id: "v1" },
+    { urn: urn("server-data"), type: volume, id: "images" },
+    { urn: urn("command"), type: "command:local:Command", id: "l1" },
+    {
+      urn: urn("server-id"),
+      type: "random:index/randomId:RandomId",
+      id: "r1",
+      outputs: { hex: "private-registry-dev-registry-0123456789abcdef" },
+    },
   ];
   const state = (latest: unknown) => JSON.stringify({ version: 3, checkpoint: { latest } });
+  const facts = readState(state({ resources }));
 
-  it("tells the engine's objects that it knows", () => {
-    expect(readState(state({ resources }))).toEqual({ known: ["c1", "v1"], isPending: false });
+  it("tells the engine's objects that it knows, and whose they are", () => {
+    expect(facts).toEqual({
+      known: ["c1", "v1", "images"],
+      ownVolumes: ["v1"],
+      installations: ["0123456789abcdef"],
+      isPending: false,
+    });
   });
 
   it("tells that something was being done when the run was killed", () => {
@@ -56,6 +71,34 @@ describe("a state", () => {
   });
 
   it("may be empty", () => {
-    expect(readState(state(null))).toEqual({ known: [], isPending: false });
+    const nothing = { known: [], ownVolumes: [], installations: [], isPending: false };
+    expect(readState(state(null))).toEqual(nothing);
+  });
+
+  const object = (id: string, installation: string, ...mounts: string[]) => ({
+    ...{ id, installation, mounts },
+  });
+
+  it("has left over what it made and does not know", () => {
+    const ours = object("c2", "0123456789abcdef", "images", "v1");
+    expect(leftOver([object("c1", "0123456789abcdef", "v1"), ours], facts)).toEqual(["c2"]);
+    expect(leftOver([object("old", "", "images", "v1")], facts)).toEqual(["old"]);
+  });
+
+  it("never takes another installation's for its own, which may share the images", () => {
+    const others = [
+      object("c3", "fedcba9876543210", "images", "v9"),
+      object("c4", "", "images", "v9"),
+      object("network", ""),
+    ];
+    expect(leftOver(others, facts)).toEqual([]);
+  });
+
+  it("is compared with what docker lists", () => {
+    const labels = "a=b,private-registry.id=0123,private-registry=name";
+    const container = { ID: "c1", Names: "nginx", Labels: labels, Mounts: "v1,images" };
+    expect(readObject(JSON.stringify(container))).toEqual(object("c1", "0123", "v1", "images"));
+    const volume = { Name: "v1", Labels: "private-registry=name" };
+    expect(readObject(JSON.stringify(volume))).toEqual(object("v1", "", ""));
   });
 });

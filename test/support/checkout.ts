@@ -24,10 +24,13 @@ export interface Ended {
 export class Checkout {
   private constructor(
     readonly folder: string,
-    readonly stackName: string,
+    public stackName: string,
+    /** What labels the stack's objects on the engine. */
+    readonly installation = `private-registry-${stackName}-registry`,
   ) {}
 
-  static async create(): Promise<Checkout> {
+  /** @param stackName Of another checkout, for two that know nothing of each other. */
+  static async create(stackName = `test-${randomBytes(4).toString("hex")}`): Promise<Checkout> {
     const folder = await mkdtemp(join(tmpdir(), "private-registry-test-"));
     try {
       for (const file of files) {
@@ -39,16 +42,11 @@ export class Checkout {
       for (const shared of ["plugins", "bin"]) {
         await symlink(join(home, shared), join(folder, "home", shared));
       }
-      return new Checkout(folder, `test-${randomBytes(4).toString("hex")}`);
+      return new Checkout(folder, stackName);
     } catch (error) {
       await rm(folder, { recursive: true });
       throw error;
     }
-  }
-
-  /** What labels the stack's objects on the engine. */
-  get installation(): string {
-    return `private-registry-${this.stackName}-registry`;
   }
 
   /** The stack's whole configuration from now on. */
@@ -88,6 +86,13 @@ export class Checkout {
     const { exitCode, signal } = await running;
     clearTimeout(timer);
     return { exitCode, output: written, wasKilled: signal === "SIGKILL" };
+  }
+
+  /** `pulumi stack rename`. */
+  async rename(stackName: string): Promise<void> {
+    const { exitCode, all } = await this.start(["pulumi", "stack", "rename", stackName]);
+    if (exitCode !== 0) throw new Error(`stack rename:\n${all}`);
+    this.stackName = stackName;
   }
 
   /** The outputs of the last `up`, with the secrets. */

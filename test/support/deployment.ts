@@ -73,10 +73,7 @@ export class Deployment {
     const stackName = `test-${randomBytes(4).toString("hex")}`;
     const folder = await mkdtemp(join(tmpdir(), "private-registry-test-"));
     try {
-      for (const file of programFiles) {
-        const own = join(program, file);
-        await symlink(existsSync(own) ? own : join(project, file), join(folder, file));
-      }
+      await linkProgram(program, folder);
       const home = process.env.PULUMI_HOME ?? join(homedir(), ".pulumi");
       await mkdir(join(folder, "home"));
       await symlink(join(home, "plugins"), join(folder, "home/plugins"));
@@ -123,6 +120,11 @@ export class Deployment {
     const stored = await workspace.stackSettings(this.stackName);
     await workspace.saveStackSettings(this.stackName, { ...stored, config: {} });
     await workspace.setAllConfig(this.stackName, Object.fromEntries(entries(settings)), true);
+  }
+
+  /** The version of the project in this checkout from now on, instead of an earlier one. */
+  async upgrade(): Promise<void> {
+    await linkProgram(project, this.folder);
   }
 
   /** `pulumi up`, with new settings if they are given. */
@@ -268,6 +270,15 @@ export class Deployment {
         process.stderr.write(`pulumi ${operation} ${this.stackName}: ${ending} in ${seconds} s\n`);
       }
     }
+  }
+}
+
+/** Has `folder` be a checkout of `program`; what that lacks is the project's. */
+async function linkProgram(program: string, folder: string): Promise<void> {
+  for (const file of programFiles) {
+    const own = join(program, file);
+    await rm(join(folder, file), { force: true });
+    await symlink(existsSync(own) ? own : join(project, file), join(folder, file));
   }
 }
 

@@ -13,7 +13,7 @@ export interface Registered {
 }
 
 /** What the providers add to the inputs that the components give them. */
-function outputs({ type, name }: Registered): Record<string, unknown> {
+function outputs({ type, name, inputs }: Registered): Record<string, unknown> {
   switch (type) {
     case "command:local:Command":
     case "command:remote:Command":
@@ -22,6 +22,8 @@ function outputs({ type, name }: Registered): Record<string, unknown> {
       return { imageId: `sha256:${name}` };
     case "random:index/randomBytes:RandomBytes":
       return { base64: Buffer.alloc(16, name).toString("base64") };
+    case "random:index/randomId:RandomId":
+      return { hex: `${String(inputs.prefix)}0123456789abcdef` };
     case "random:index/randomPassword:RandomPassword":
       return { result: `password of ${name}`, bcryptHash: `$2a$10$hash of ${name}` };
     case "tls:index/certRequest:CertRequest":
@@ -38,8 +40,15 @@ function outputs({ type, name }: Registered): Record<string, unknown> {
   }
 }
 
-/** Runs `program` without an engine, and records every resource that it registers. */
-export async function record(program: () => void | Promise<void>): Promise<Registered[]> {
+/**
+ * Runs `program` without an engine, and records every resource that it registers.
+ *
+ * @param told Outputs of resources, by their names, instead of the usual ones.
+ */
+export async function record(
+  program: () => void | Promise<void>,
+  told: Readonly<Record<string, Record<string, unknown>>> = {},
+): Promise<Registered[]> {
   const resources: Registered[] = [];
   await pulumi.runtime.setMocks(
     {
@@ -48,7 +57,7 @@ export async function record(program: () => void | Promise<void>): Promise<Regis
         resources.push(resource);
         return {
           id: id || `${name}-id`,
-          state: { name, ...resource.inputs, ...outputs(resource) },
+          state: { name, ...resource.inputs, ...outputs(resource), ...told[name] },
         };
       },
       call: () => ({}),
