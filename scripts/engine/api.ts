@@ -57,14 +57,20 @@ export class EngineApi {
     return `${part("ServerVersion")}, storage ${part("Driver")} in ${part("DockerRootDir")}`;
   }
 
-  /** The name of the container that publishes a port of the engine's machine, if one does. */
-  async publisherOf(port: number): Promise<string | undefined> {
+  /**
+   * The container that publishes a port of the engine's machine, if one does: its name, and whether
+   * it is a private registry's.
+   */
+  async publisherOf(port: number): Promise<{ name: string; isRegistry: boolean } | undefined> {
     const plain = this.plainTarget();
     if (plain === undefined) return undefined;
     const filters = encodeURIComponent(JSON.stringify({ publish: [String(port)] }));
     const { body } = await ask(plain, `/containers/json?filters=${filters}`);
-    const [container] = JSON.parse(body) as { Names: string[] }[];
-    return container?.Names[0]?.replace(/^\//, "");
+    const [container] = JSON.parse(body) as { Names: string[]; Labels: Record<string, string> }[];
+    const name = container?.Names[0]?.replace(/^\//, "");
+    return name === undefined
+      ? undefined
+      : { name, isRegistry: container?.Labels["private-registry"] !== undefined };
   }
 
   private async docker(args: string[]): Promise<string> {

@@ -7,7 +7,7 @@ import type { EngineApi } from "./api";
 export type PortState =
   | { kind: "free" }
   /** A container publishes it: this project's, or another. */
-  | { kind: "container"; name: string }
+  | { kind: "container"; name: string; isRegistry: boolean }
   | { kind: "in use" }
   /** It could not be tried, such as a low port by a plain user. */
   | { kind: "unknown"; reason: string };
@@ -22,8 +22,8 @@ export async function portState(
   if (code === undefined) return { kind: "free" };
   if (code !== "EADDRINUSE") return { kind: "unknown", reason: code };
   // An engine that does not run publishes nothing.
-  const name = await api?.publisherOf(port).catch(() => undefined);
-  return name === undefined ? { kind: "in use" } : { kind: "container", name };
+  const container = await api?.publisherOf(port).catch(() => undefined);
+  return container === undefined ? { kind: "in use" } : { kind: "container", ...container };
 }
 
 /** How a port in use is mended. */
@@ -42,6 +42,8 @@ export async function requirePort(project: ProjectFacts, api: EngineApi): Promis
   const { bindAddress, httpsPort } = project;
   const state = await portState(httpsPort, bindAddress, api);
   if (state.kind === "free" || state.kind === "unknown") return;
+  // The program knows whether it is an installation in the way, and what to do about that.
+  if (state.kind === "container" && state.isRegistry) return;
   const owner = state.kind === "container" ? `the container ${state.name}` : "another program";
   throw new Problem(`port ${bindAddress}:${httpsPort} is in use by ${owner}.`, portMend(httpsPort));
 }

@@ -1,0 +1,61 @@
+/** A Docker engine that cannot limit memory and processes, as on Raspberry Pi OS by default. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+
+/** Whether this machine has the control groups (version 1) that can be hidden from an engine. */
+export const canHideLimits = existsSync("/sys/fs/cgroup/memory");
+
+export interface Engine {
+  host: string;
+  stop(): Promise<void>;
+}
+
+/** Starts the engine in namespaces of its own for mounts and networks, with the two images. */
+export async function startLimitlessEngine(): Promise<Engine> {
+  const folder = await mkdtemp(join(tmpdir(), "private-registry-test-engine-"));
+  const host = `unix://${folder}/docker.sock`;
+  const dockerd = [
+    ...["dockerd", "--host", host, "--data-root", `${folder}/data`],
+    ...["--exec-root", `${folder}/exec`, "--pidfile", `${folder}/pid`],
+  ].join(" ");
+  const hidden = "umount /sys/fs/cgroup/memory /sys/fs/cgroup/pids && ip link set lo up";
+  const child = spawn("unshare", ["--mount", "--net", "sh", "-c", `${hidden} && exec ${dockerd}`], {
+    env: { ...process.env, PATH: `${process.env.PATH ?? ""}:/usr/sbin:/sbin` },
+    stdio: "ignore",
+  });
+  const stop = async () => {
+    await ended(child);
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    await answers(host);
+    await execa("docker", ["save", "registry:3.1.2", "nginx:1.30"], {
+      ...{ encoding: "buffer", buffer: false },
+    }).pipe("docker", ["--host", host, "load"]);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { host, stop };
+}
+
+async function answers(host: string): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    const asked = await execa("docker", ["--host", host, "version"], { reject: false });
+    if (asked.exitCode === 0) return;
+    if (tries === 60) throw new Error(`${host} does not answer: ${asked.stderr}`);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+}
+
+function ended(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null) return resolve();
+    child.once("exit", () => resolve());
+    child.kill();
+  });
+}
