@@ -41,7 +41,7 @@ async function failingUp(checkout: Checkout): Promise<string> {
 
 /** What the refused `up` says is to be replaced. */
 function replaced(output: string): string {
-  return /npm run pulumi -- config set private-registry:replaces (\S+)/.exec(output)?.[1] ?? "";
+  return /pulumi(?: --)? config set private-registry:replaces (\S+)/.exec(output)?.[1] ?? "";
 }
 
 describe("two clones that deploy the same stack to one engine", () => {
