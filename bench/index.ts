@@ -68,7 +68,10 @@ export async function bench(options: { quick: boolean; progress: Progress }): Pr
   const surroundings: Surroundings = { label, folder, signal: stopping.signal };
   const deployments: Deployment[] = [];
   const createStack: CreateStack = async (program) => {
-    const deployment = await Deployment.create({ PRIVATE_REGISTRY_SLOW_CLOCK_SECONDS: "0" }, program);
+    const deployment = await Deployment.create(
+      { PRIVATE_REGISTRY_SLOW_CLOCK_SECONDS: "0" },
+      program,
+    );
     deployments.push(deployment);
     return deployment;
   };

@@ -54,8 +54,9 @@ async function answers(host: string): Promise<void> {
 
 function ended(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => {
-    if (child.exitCode !== null) return resolve();
-    child.once("exit", () => resolve());
-    child.kill();
+    child.once("exit", () => {
+      resolve();
+    });
+    if (!child.kill()) resolve(); // it has ended already
   });
 }
