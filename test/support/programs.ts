@@ -11,7 +11,7 @@ const present = [
   ...["git", "node", "npm", "npx"],
   ...["docker", "pulumi"],
   ...["apt-get", "bash", "chpasswd", "dash", "df", "fallocate", "grep", "losetup", "sh", "sleep"],
-  ...["tar", "umount", "unshare"],
+  ...["sync", "tar", "umount", "unshare"],
 ];
 const allowed = new Set<string>([...present, ...testPrograms]);
 
