@@ -1,5 +1,7 @@
 import { defineConfig } from "vitest/config";
 
+const setupFiles = ["test/support/programs.ts"];
+
 // `unit` needs nothing but Node; `integration` needs a Docker engine and the Pulumi CLI.
 export default defineConfig({
   test: {
@@ -7,6 +9,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
+          setupFiles,
           include: ["test/**/*.test.ts"],
           exclude: ["test/integration/**"],
           testTimeout: 20_000,
@@ -15,6 +18,7 @@ export default defineConfig({
       {
         test: {
           name: "integration",
+          setupFiles,
           include: ["test/integration/**/*.test.ts"],
           testTimeout: 300_000,
           hookTimeout: 600_000,

@@ -1,41 +1,39 @@
-import { mkdirSync } from "node:fs";
-import { dirname } from "node:path";
-import { lock } from "proper-lockfile";
+import { acquireLock } from "./lock-file.cjs";
+import { Problem } from "./problem";
 
-/** A lock that was not renewed for this long belongs to a run that died. */
-const STALE_MS = 20_000;
+/** Longer than the longest build on a slow machine. */
+const WAIT_SECONDS = 3_600;
 
 /**
- * Does `work` while no other run does the same, on this machine.
+ * Does `work` while no other run does the same, on this machine or where the folder is shared.
  *
  * @param file The path that names the lock; need not exist. `<file>.lock` is made.
  * @param onWait Called once when another run holds the lock.
+ * @throws Problem if the lock cannot be made, or another run keeps it for an hour
  */
 export async function withLock<T>(
   file: string,
   onWait: () => void,
   work: () => Promise<T>,
 ): Promise<T> {
-  mkdirSync(dirname(file), { recursive: true });
-  const release = await acquire(file, onWait);
+  const release = await take(`${file}.lock`, onWait);
   try {
     return await work();
   } finally {
-    await release();
+    release();
   }
 }
 
-async function acquire(file: string, onWait: () => void): Promise<() => Promise<void>> {
-  const options = { realpath: false, stale: STALE_MS, update: 5_000 };
+async function take(file: string, onWait: () => void): Promise<() => void> {
   try {
-    return await lock(file, options);
+    return await acquireLock(file, { onWait, waitSeconds: WAIT_SECONDS });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ELOCKED") throw error;
-    onWait();
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "ELOCKED") {
+      throw new Problem(`${message}.`, ["End that run, or wait for it, and run this again."]);
+    }
+    throw new Problem(`${file} cannot be made: ${message}`, [
+      "The folder must be one that your user may write to, on a disk that has space.",
+    ]);
   }
-  // An hour: longer than the longest build on a slow machine.
-  return lock(file, {
-    ...options,
-    retries: { retries: 3_600, factor: 1, minTimeout: 1_000, maxTimeout: 1_000 },
-  });
 }

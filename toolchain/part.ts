@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
+import { execa } from "execa";
 import type { LimitFunction } from "p-limit";
 import { withLock } from "../scripts/locks";
 import type { Progress } from "../scripts/progress";
@@ -19,6 +20,8 @@ export interface Part {
   recipe: readonly string[];
   /** Other parts wait for it: it is made at once, however many are being made. */
   isPrerequisite?: boolean;
+  /** It may well fail, and then something else is done: no failure is shown. */
+  isAttempt?: boolean;
   /** Makes it. */
   build(work: PartBuild): Promise<void>;
 }
@@ -71,9 +74,12 @@ async function make(part: Part, folder: string, store: PartStore): Promise<void>
   const partial = `${folder}.partial`;
   rmSync(partial, { recursive: true, force: true });
   mkdirSync(partial, { recursive: true });
-  await store.progress.step({ title: part.title, usually: part.usually, log }, () =>
+  const { title, usually, isAttempt = false } = part;
+  await store.progress.step({ title, usually, log, isAttempt }, () =>
     part.build({ folder: partial, log, store }),
   );
+  // Or a power cut would leave a whole part of empty files.
+  await execa("sync", ["--file-system", partial], { reject: false });
   renameSync(partial, folder);
 }
 

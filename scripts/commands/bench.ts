@@ -1,19 +1,7 @@
-import { join } from "node:path";
 import { pulumiEnvironment, readContext } from "../context";
-import { findProgram } from "../find-program";
-import { logFolder } from "../paths";
 import { Problem } from "../problem";
-import { ensureDebianPackages } from "../setup/debian-packages";
+import { benchPrograms, ensurePrograms } from "../setup/programs";
 import { setUp } from "../setup/set-up";
-
-/** Programs that the measurements call, and the Debian packages that bring them. */
-const programs = {
-  ab: "apache2-utils",
-  curl: "curl",
-  debootstrap: "debootstrap",
-  nsenter: "util-linux",
-  openssl: "openssl",
-} as const;
 
 /** `npm run bench`: the project beside what people would use instead. */
 export async function bench(options: { quick: boolean }): Promise<number> {
@@ -30,10 +18,7 @@ export async function bench(options: { quick: boolean }): Promise<number> {
       ["Unset DOCKER_HOST and DOCKER_CONTEXT."],
     );
   }
-  const missing = Object.entries(programs)
-    .filter(([program]) => findProgram(program, process.env["PATH"]) === undefined)
-    .map(([, name]) => name);
-  await ensureDebianPackages(missing, join(logFolder, "bench-packages.log"));
+  await ensurePrograms("bench", benchPrograms);
   const cli = await setUp(context, { engine: true, images: true });
 
   const { PATH, PULUMI_HOME } = pulumiEnvironment(context, cli);

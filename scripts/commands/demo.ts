@@ -1,10 +1,8 @@
-import { join } from "node:path";
 import { pulumiEnvironment, readContext, type Context } from "../context";
 import { engineAddress, isRemote } from "../engine/address";
-import { findProgram } from "../find-program";
-import { logFolder } from "../paths";
 import { Problem } from "../problem";
-import { canInstallPackages, ensureDebianPackages } from "../setup/debian-packages";
+import { canInstallPackages } from "../setup/debian-packages";
+import { ensurePrograms } from "../setup/programs";
 import { setUp } from "../setup/set-up";
 
 /** `npm run demo`: shows a push and a pull by a client machine, and leaves nothing of it behind. */
@@ -47,6 +45,5 @@ async function requireDebootstrap(): Promise<void> {
       ["Once: sudo npm run demo", "Or without a demonstration: npm run up"],
     );
   }
-  if (findProgram("debootstrap", `${process.env["PATH"] ?? ""}:/usr/sbin`) !== undefined) return;
-  await ensureDebianPackages(["debootstrap"], join(logFolder, "demo-packages.log"));
+  await ensurePrograms("demo", ["debootstrap"]);
 }

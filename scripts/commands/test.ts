@@ -1,19 +1,13 @@
-import { join } from "node:path";
 import { pulumiEnvironment, readContext, type Context } from "../context";
-import { findProgram } from "../find-program";
-import { logFolder } from "../paths";
+import {
+  ensurePrograms,
+  testPrograms,
+  unitTestPrograms,
+  type InstallableProgram,
+} from "../setup/programs";
 import { setUp } from "../setup/set-up";
-import { canInstallPackages, ensureDebianPackages } from "../setup/debian-packages";
 import { goTest, goVet, runCheck, staticCheck, vitestProject, type Check } from "../testing/checks";
 import { sum, type Tally } from "../testing/tally";
-
-/** Programs that tests call, and the Debian packages that bring them. */
-const TEST_PROGRAMS = {
-  debootstrap: "debootstrap",
-  shellcheck: "shellcheck",
-  ssh: "openssh-client",
-  sshd: "openssh-server",
-} as const;
 
 const staticChecks: readonly Check[] = [
   staticCheck("format", "5 s", "prettier", ["--check", "--log-level=warn", "."]),
@@ -29,6 +23,7 @@ export async function test(options: { unitOnly: boolean }): Promise<number> {
   const context = readContext();
   const tallies: Tally[] = [];
   if (options.unitOnly) {
+    await ensureTestPrograms(context, unitTestPrograms);
     const checks = [...staticChecks, vitestProject("unit", "10 to 30 s", {})];
     for (const check of checks) tallies.push(await runCheck(check, context.progress));
   } else {
@@ -62,7 +57,7 @@ async function testAll(context: Context): Promise<Tally[]> {
 /** The set-up of `npm run up`, and the programs that tests need. */
 async function prepare(context: Context): Promise<{ ok: boolean; env: NodeJS.ProcessEnv }> {
   try {
-    await ensureTestPrograms();
+    await ensureTestPrograms(context, testPrograms);
     const cli = await setUp(context, { engine: true, images: true });
     const { PATH, DOCKER_HOST, PULUMI_HOME, PULUMI_SKIP_UPDATE_CHECK } = pulumiEnvironment(
       context,
@@ -76,11 +71,14 @@ async function prepare(context: Context): Promise<{ ok: boolean; env: NodeJS.Pro
   }
 }
 
-async function ensureTestPrograms(): Promise<void> {
-  const searchPath = `${process.env["PATH"] ?? ""}:/usr/local/sbin:/usr/sbin:/sbin`;
-  const missing = Object.entries(TEST_PROGRAMS)
-    .filter(([program]) => findProgram(program, searchPath) === undefined)
-    .map(([, name]) => name);
-  if (missing.length === 0 || !canInstallPackages()) return;
-  await ensureDebianPackages(missing, join(logFolder, "test-packages.log"));
+/** Without one of these programs only the tests that call it fail, so the others are run. */
+async function ensureTestPrograms(
+  context: Context,
+  programs: readonly InstallableProgram[],
+): Promise<void> {
+  try {
+    await ensurePrograms("test", programs);
+  } catch (error) {
+    context.progress.failure(error);
+  }
 }

@@ -16,10 +16,9 @@ import { z } from "zod";
 import { hashOf, obtain, partFolder, type Part, type PartStore } from "../../toolchain/part";
 import type { Parts } from "../../toolchain/parts";
 import { findProgram, isExecutable } from "../find-program";
-import { describeFailure } from "../problem";
-import { runLogged } from "../run";
+import { Problem } from "../problem";
 import { isAtLeast } from "../versions";
-import { canDownload, installerAddress } from "./downloads";
+import { canDownload, downloadCli } from "./downloads";
 
 /** The oldest CLI that the programs and commands of this project were made for. */
 export const OLDEST_CLI = "3.200.0";
@@ -47,28 +46,45 @@ export interface CliRequest {
 
 /** Finds a CLI on this machine, without the network and without building. */
 export async function findCli(request: CliRequest): Promise<PulumiCli | undefined> {
-  return (await findOwn(request)) ?? findDownloaded(request) ?? findBuilt(request);
+  return (await findOwn(request)) ?? (await findDownloaded(request)) ?? (await findBuilt(request));
 }
 
 /** Finds a CLI, or downloads it where that is possible, or builds it. */
 export async function ensureCli(request: CliRequest): Promise<PulumiCli> {
   const found = await findCli(request);
   if (found !== undefined) return found;
-  const { parts, store } = request;
-  if (await canDownload(store.progress)) {
+  const { env, parts, store, version } = request;
+  if (await canDownload(env, version, store.progress)) {
     try {
-      await obtain(releasePart(request.version), store);
-      const downloaded = findDownloaded(request);
+      discard(partFolder(releasePart(request), store.cacheFolder), store);
+      await obtain(releasePart(request), store);
+      const downloaded = await findDownloaded(request);
       if (downloaded !== undefined) return downloaded;
     } catch (error) {
-      store.progress.note(describeFailure(error));
+      if (!(error instanceof Problem)) throw error;
+      store.progress.note(
+        `• Pulumi CLI v${version}: not downloaded, so it is built from Go modules (${error.message})`,
+      );
     }
   }
+  discard(engineFolder(request), store);
   const made = [obtain(parts.pulumiCli, store), obtain(parts.languageHost, store)] as const;
   assemble(request, ...(await Promise.all(made)));
-  const built = findBuilt(request);
-  if (built === undefined) throw new Error("the built Pulumi CLI is not where it was put");
-  return built;
+  const built = await findBuilt(request);
+  if (built !== undefined) return built;
+  const folders = [parts.pulumiCli, parts.languageHost].map((p) =>
+    partFolder(p, store.cacheFolder),
+  );
+  throw new Problem("Pulumi CLI: what was built does not run.", [
+    `Have it built again: rm -rf ${[engineFolder(request), ...folders].join(" ")}`,
+  ]);
+}
+
+/** Removes what was found not to run, such as files that a power cut has emptied. */
+function discard(folder: string, store: PartStore): void {
+  if (!existsSync(folder)) return;
+  store.progress.note(`• ${folder}: damaged, so it is made anew`);
+  rmSync(folder, { recursive: true, force: true });
 }
 
 /** The user's own: on PATH, or where Pulumi's installer puts it. */
@@ -92,20 +108,24 @@ async function findOwn(request: CliRequest): Promise<PulumiCli | undefined> {
   return undefined;
 }
 
-function findDownloaded(request: CliRequest): PulumiCli | undefined {
-  const { version } = request;
-  const folder = join(partFolder(releasePart(version), request.store.cacheFolder), "bin");
-  const program = join(folder, "pulumi");
-  if (!isExecutable(program)) return undefined;
-  return { program, version, folders: [folder], origin: "downloaded from Pulumi" };
+async function findDownloaded(request: CliRequest): Promise<PulumiCli | undefined> {
+  const folder = join(partFolder(releasePart(request), request.store.cacheFolder), "bin");
+  return findIn(folder, request, "downloaded from Pulumi");
 }
 
-function findBuilt(request: CliRequest): PulumiCli | undefined {
-  const folder = engineFolder(request);
+async function findBuilt(request: CliRequest): Promise<PulumiCli | undefined> {
+  return findIn(engineFolder(request), request, "built from Go modules");
+}
+
+async function findIn(
+  folder: string,
+  { store, version }: CliRequest,
+  origin: string,
+): Promise<PulumiCli | undefined> {
   const program = join(folder, "pulumi");
-  if (!isExecutable(program)) return undefined;
-  const { version } = request;
-  return { program, version, folders: [folder], origin: "built from Go modules" };
+  if (!isExecutable(program) || !isExecutable(join(folder, HOST))) return undefined;
+  if ((await versionOf(program, store.cacheFolder)) === undefined) return undefined;
+  return { program, version, folders: [folder], origin };
 }
 
 /** Where the built CLI and language host lie together: the CLI warns of a host found on PATH. */
@@ -130,24 +150,16 @@ function assemble(request: CliRequest, cliFolder: string, hostFolder: string): v
   }
 }
 
-/** Pulumi's own release, by its own installer. */
-function releasePart(version: string): Part {
+/** Pulumi's own release. */
+function releasePart({ env, version }: CliRequest): Part {
   return {
     name: "pulumi-release",
     title: `Pulumi CLI v${version}: downloading`,
     usually: "10 to 60 s",
     sources: [],
     recipe: [version],
-    build: async ({ folder, log }) => {
-      const script = join(folder, "install.sh");
-      const fetched = ["--fail", "--silent", "--show-error", "--location", "--output", script];
-      await runLogged({ file: "curl", args: [...fetched, installerAddress], log });
-      await runLogged({
-        file: "sh",
-        args: [script, "--no-edit-path", "--install-root", folder, "--version", version],
-        log,
-      });
-    },
+    isAttempt: true,
+    build: (work) => downloadCli(version, env, work),
   };
 }
 
@@ -171,8 +183,12 @@ async function versionOf(program: string, cacheFolder: string): Promise<string |
   });
   const version = result.stdout.trim().replace(/^v/, "");
   if (result.exitCode !== 0 || version === "") return undefined;
-  mkdirSync(cacheFolder, { recursive: true });
-  writeFileSync(memory, JSON.stringify({ ...remembered, [program]: { version, size, mtimeMs } }));
+  try {
+    mkdirSync(cacheFolder, { recursive: true });
+    writeFileSync(memory, JSON.stringify({ ...remembered, [program]: { version, size, mtimeMs } }));
+  } catch {
+    // In a folder that cannot be written to: it is asked again.
+  }
   return version;
 }
 

@@ -8,7 +8,7 @@ import { withLock } from "../locks";
 import { providerNames, type Pins, type ProviderName } from "../pins";
 import { describeFailure } from "../problem";
 import { runLogged } from "../run";
-import { canDownload } from "./downloads";
+import { canDownload, pluginServer, releaseSite } from "./downloads";
 import type { PulumiCli } from "./cli";
 
 /** How a provider plugin stands on this machine. */
@@ -51,9 +51,11 @@ export function pluginState(
   const file = join(folder, program);
   // The CLI marks an installation that is not complete with `.partial`, and so do we.
   const marks = [`${folder}.partial`, installingMark(folder)];
-  if (!isExecutable(file) || marks.some((mark) => existsSync(mark))) return { kind: "missing" };
+  if (!isExecutable(file) || statSync(file).size === 0 || marks.some((mark) => existsSync(mark)))
+    return { kind: "missing" };
+  if (!existsSync(join(folder, STAMP))) return { kind: "theirs", file };
   const stamp = readStamp(folder);
-  if (stamp === undefined) return { kind: "theirs", file };
+  if (stamp === undefined) return { kind: "outdated", file };
   const { size, mtimeMs } = statSync(file);
   // Somebody has put another binary in the place of ours.
   if (stamp.size !== size || stamp.mtimeMs !== mtimeMs) return { kind: "theirs", file };
@@ -101,8 +103,8 @@ export async function ensurePlugins(
     .filter(([, state]) => state.kind === "missing" || state.kind === "outdated")
     .map(([plugin]) => plugin);
   if (wanted.length === 0) return;
-  const { progress } = request.store;
-  const download = await canDownload(progress);
+  const { env, pins, store } = request;
+  const download = await canDownload(env, pins.pulumi, store.progress);
   await Promise.all(
     wanted.map(async (plugin) => {
       if (download && (await downloaded(plugin, request, await cli))) return;
@@ -131,7 +133,10 @@ async function downloaded(
     await store.progress.step({ title, usually: "5 to 30 s", log, isAttempt: true }, () =>
       runLogged({
         file: cli.program,
-        args: ["plugin", "install", "resource", plugin.name, plugin.version, "--reinstall"],
+        args: [
+          ...["plugin", "install", "resource", plugin.name, plugin.version, "--reinstall"],
+          ...pluginServer(releaseSite(request.env)),
+        ],
         env: { PULUMI_HOME: request.home, PULUMI_SKIP_UPDATE_CHECK: "true" },
         log,
         timeoutSeconds: 600,
@@ -139,7 +144,9 @@ async function downloaded(
     );
     return true;
   } catch (error) {
-    store.progress.note(describeFailure(error));
+    store.progress.note(
+      `${describeFailure(error)}\n• ${plugin.name}: not downloaded, so it is built from Go modules`,
+    );
     return false;
   }
 }
@@ -186,9 +193,11 @@ function partOf(name: ProviderName, parts: Parts): Part {
   return name === "command" ? parts.commandProvider : parts.providers;
 }
 
+/** undefined if it cannot be read, such as one that a power cut has emptied. */
 function readStamp(folder: string): z.infer<typeof stampSchema> | undefined {
-  const file = join(folder, STAMP);
-  if (!existsSync(file)) return undefined;
-  const parsed = stampSchema.safeParse(JSON.parse(readFileSync(file, "utf8")));
-  return parsed.success ? parsed.data : undefined;
+  try {
+    return stampSchema.parse(JSON.parse(readFileSync(join(folder, STAMP), "utf8")));
+  } catch {
+    return undefined;
+  }
 }

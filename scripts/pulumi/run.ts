@@ -5,6 +5,7 @@ import { checkout, ownFolder } from "../paths";
 import { Problem } from "../problem";
 import type { PulumiCli } from "./cli";
 import { prepareBackend } from "./environment";
+import { hideRewriting } from "./settings-file";
 import { stackExists } from "./stack";
 
 /** What {@link runPulumi} adds a signal's number to, as shells do. */
@@ -46,6 +47,7 @@ export async function runPulumi(
     process.on("SIGTERM", forward);
     const result = await running;
     process.off("SIGTERM", forward);
+    await hideRewriting(checkout, context.stack.name);
     if (result.exitCode === 0) return 0;
     signal = result.signal ?? signal;
     if (signal !== undefined) return SIGNALLED + constants.signals[signal];

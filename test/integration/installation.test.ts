@@ -52,7 +52,7 @@ describe("two clones that deploy the same stack to one engine", () => {
 
   beforeAll(async () => {
     first = await Checkout.create();
-    second = await Checkout.create(first.stackName);
+    second = await Checkout.create({ stackName: first.stackName });
     port = await freePort();
     settings = { domains, httpsPort: port, bindAddress, users: { admin: {} } };
     for (const checkout of [first, second]) await checkout.configure(settings);

@@ -21,16 +21,33 @@ export interface Ended {
   output: string;
 }
 
+export interface CheckoutOptions {
+  /** Of another checkout, for two that know nothing of each other. @default - a new one */
+  stackName?: string;
+  /** Added to the environment of every command. */
+  environment?: Record<string, string>;
+  /**
+   * Whether Pulumi's home has no plugins in it.
+   *
+   * @default false
+   */
+  isFirst?: boolean;
+}
+
 export class Checkout {
   private constructor(
     readonly folder: string,
     public stackName: string,
+    private readonly environment: Record<string, string>,
     /** What labels the stack's objects on the engine. */
     readonly installation = `private-registry-${stackName}-registry`,
   ) {}
 
-  /** @param stackName Of another checkout, for two that know nothing of each other. */
-  static async create(stackName = `test-${randomBytes(4).toString("hex")}`): Promise<Checkout> {
+  static async create({
+    environment = {},
+    isFirst,
+    stackName = `test-${randomBytes(4).toString("hex")}`,
+  }: CheckoutOptions = {}): Promise<Checkout> {
     const folder = await mkdtemp(join(tmpdir(), "private-registry-test-"));
     try {
       for (const file of files) {
@@ -39,10 +56,10 @@ export class Checkout {
       await symlink(join(project, "node_modules"), join(folder, "node_modules"));
       const home = process.env.PULUMI_HOME ?? join(homedir(), ".pulumi");
       await mkdir(join(folder, "home"));
-      for (const shared of ["plugins", "bin"]) {
+      for (const shared of isFirst === true ? [] : ["plugins", "bin"]) {
         await symlink(join(home, shared), join(folder, "home", shared));
       }
-      return new Checkout(folder, stackName);
+      return new Checkout(folder, stackName, environment);
     } catch (error) {
       await rm(folder, { recursive: true });
       throw error;
@@ -113,7 +130,11 @@ export class Checkout {
   private start(command: readonly string[]) {
     return execa(process.execPath, ["scripts/bootstrap.cjs", ...command], {
       cwd: this.folder,
-      env: { PULUMI_HOME: join(this.folder, "home"), PULUMI_STACK: this.stackName },
+      env: {
+        PULUMI_HOME: join(this.folder, "home"),
+        PULUMI_STACK: this.stackName,
+        ...this.environment,
+      },
       // A session of its own: providers leave the process group.
       detached: true,
       stdin: "ignore",
