@@ -16,8 +16,13 @@ chosen() {
   fi
 }
 
+# RUNTIME: one that is there has to prove it (see prove_pulls).
 say_trusts() {
-  [ -z "$ca_pem" ] || say "$1: trusts $names$later"
+  if [ -z "$later" ]; then
+    to_prove="$to_prove$1$newline"
+  elif [ -n "$ca_pem" ]; then
+    say "$1: trusts $names$later"
+  fi
 }
 
 # RUNTIME: whether it is there and set up.
@@ -176,7 +181,6 @@ main() {
   trap 'exit 143' TERM
   read_manifests
   find_user
-  find_untouched
   show_host_key
   say "$heading"
   case $command in
