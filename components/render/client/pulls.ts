@@ -162,7 +162,10 @@ pull_each() {
   [ -z "$ca_pem" ] || say "$1: trusts $names, proved by a pull"
   # shellcheck disable=SC2086 # a list of words
   [ -z "$no_names" ] || say "$1: not proved by $(commas $no_names), which it takes for no image's name"
-  [ "$has_pulled" = no ] || say "$1: pulled an image for a proof"
+  case $has_pulled in
+    yes) say "$1: pulled an image for a proof" ;;
+    none) say "$1: pulled no image for a proof, as this registry has none for that" ;;
+  esac
 }
 
 # RUNTIME COMMAND NAME LOGGED_IN: whether that proves something; if not, it has been said why.
@@ -193,8 +196,7 @@ $2" 2>&1) || code=$?
     *'invalid reference'*) no_names="$no_names $3" && return ;;
     *x509:* | *'tls: '* | *'client certificate'*) refuse_pull "$1" "$3" ;;
     *'manifest unknown'* | *'name unknown'* | *': not found' | *'404 Not Found'*)
-      [ "$4" != yes ] ||
-        say "$1: pulled no image for a proof, as this registry has none for that"
+      [ "$4" != yes ] || has_pulled=none
       return
       ;;
     *toomanyrequests* | *'429 Too Many'*) return ;;
