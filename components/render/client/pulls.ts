@@ -136,12 +136,17 @@ find_service() {
   else
     # It may have just been restarted.
     for seconds in 1 2 3 4 5; do
-      ! run_as root "$ask" >/dev/null 2>&1 || return 0
+      ! is_answering || return 0
       sleep "$seconds"
     done
     not_proved "$1" 'it does not answer'
   fi
   return 1
+}
+
+# Whether the runtime itself answers, in a time in which it would.
+is_answering() {
+  (limit=\${limit:+timeout 10} && run_as "$account" "$ask" >/dev/null 2>&1)
 }
 
 # RUNTIME WHY
@@ -151,6 +156,12 @@ not_proved() {
 
 # RUNTIME COMMAND: has it pull "$image" by each name of the registry.
 pull_each() {
+  answer_code=0
+  is_answering || answer_code=$?
+  if [ "$answer_code" -eq 124 ]; then
+    not_proved "$1" 'it does not answer'
+    return
+  fi
   has_pulled=no
   no_names=
   for own_host in $proved; do
@@ -178,13 +189,7 @@ $2" 2>&1) || code=$?
     [ "$4" != yes ] || has_pulled=yes
     return
   fi
-  if [ "$code" -eq 124 ]; then
-    if ! run_as "$account" "$ask" >/dev/null 2>&1; then
-      not_proved "$1" 'it does not answer'
-      return 1
-    fi
-    words='it did not end within a minute'
-  fi
+  [ "$code" -ne 124 ] || words='the pull did not end within a minute'
   case $code:$words in
     127:*) not_proved "$1" "$words" ;;
     *'annot connect to the Docker daemon'* | *'docker daemon running'* | *'dial unix'*)
@@ -194,7 +199,7 @@ $2" 2>&1) || code=$?
       not_proved "$1" "$account may not use it: $words"
       ;;
     *'invalid reference'*) no_names="$no_names $3" && return ;;
-    *x509:* | *'tls: '* | *'client certificate'*) refuse_pull "$1" "$3" ;;
+    *x509:* | *'tls: '* | *'client certificate'* | *proxyconnect*) refuse_pull "$1" "$3" ;;
     *'manifest unknown'* | *'name unknown'* | *': not found' | *'404 Not Found'*)
       [ "$4" != yes ] || has_pulled=none
       return
@@ -219,7 +224,7 @@ refuse_pull() {
 # RUNTIME NAME: what to do about $words.
 mend_pull() {
   case $words in
-    *'missing client certificate'* | *'missing key'*)
+    *'issing client certificate'* | *'issing key'*)
       say "a key without its certificate, or the other way round, is in $certificates/$2:" \\
         'add what is missing, or delete the other'
       return
