@@ -152,6 +152,7 @@ on_exit() {
   set +e
   [ -z "$unfinished" ] || rm -f "$unfinished"
   rm -f "$state/file.new"
+  rm -rf "$scratch"
   if [ "$status" -ne 0 ] && [ "$undo_on_failure" = yes ]; then
     complain 'this first set-up failed, so what it had made is taken away again'
     read_manifests

@@ -5,6 +5,8 @@ export const pulls = `# --- Proof: each runtime pulls a tiny image, and drops it
 
 # The runtimes that are set up, one on each line.
 to_prove=
+# A folder for the time of one pull.
+scratch=$state/pull
 
 # Where nobody is logged in, the registry refuses the pull; but only a runtime that trusts it hears
 # that.
@@ -74,6 +76,10 @@ pull_with_podman() {
       logged_in=yes
       ;;
   esac
+  # One that keeps no images leaves nothing behind.
+  if [ "$logged_in" = no ] && command -v skopeo >/dev/null; then
+    podman=skopeo
+  fi
   case $podman:$logged_in in
     skopeo:yes)
       pull_each podman "folder=\\$(mktemp -d) && trap 'rm -rf \\"\\$folder\\"' EXIT &&
@@ -82,11 +88,14 @@ pull_with_podman() {
     skopeo:no) pull_each podman "skopeo inspect --raw --no-creds \\"docker://\\$image\\"" ;;
     *:yes) pull_each podman "$podman pull --quiet \\"\\$image\\" && $podman rmi \\"\\$image\\"" ;;
     *)
-      no_logins=$state/no-logins.json
-      echo '{}' >"$no_logins"
-      pull_each podman \\
-        "$podman pull --quiet --authfile '$no_logins' \\"\\$image\\" && $podman rmi \\"\\$image\\""
-      rm "$no_logins"
+      mkdir -p "$scratch"
+      echo '{}' >"$scratch/auth.json"
+      # At its first use it would make files in /etc.
+      ! "$podman" --help | grep -q -e --network-config-dir ||
+        podman="$podman --network-config-dir '$scratch'"
+      pull_each podman "$podman pull --quiet --authfile '$scratch/auth.json' \\"\\$image\\" &&
+        $podman rmi \\"\\$image\\""
+      rm -r "$scratch"
       ;;
   esac
 }
@@ -255,7 +264,8 @@ mend_pull() {
       say "it knows another CA for that name, or none, in spite of $certificates/$2:" \\
         'check what is there, and that it reads that folder'
       ;;
-    *) mend "$words" ;;
+    # The words of "mend" are those of other programs.
+    *) mend "\${words##*failed to resolve reference}" ;;
   esac
 }
 `;
