@@ -1685,6 +1685,8 @@ log_out() {
 
 # The runtimes that are set up, one on each line.
 to_prove=
+# A folder for the time of one pull.
+scratch=$state/pull
 
 # Where nobody is logged in, the registry refuses the pull; but only a runtime that trusts it hears
 # that.
@@ -1754,6 +1756,10 @@ pull_with_podman() {
       logged_in=yes
       ;;
   esac
+  # One that keeps no images leaves nothing behind.
+  if [ "$logged_in" = no ] && command -v skopeo >/dev/null; then
+    podman=skopeo
+  fi
   case $podman:$logged_in in
     skopeo:yes)
       pull_each podman "folder=\$(mktemp -d) && trap 'rm -rf \"\$folder\"' EXIT &&
@@ -1762,11 +1768,14 @@ pull_with_podman() {
     skopeo:no) pull_each podman "skopeo inspect --raw --no-creds \"docker://\$image\"" ;;
     *:yes) pull_each podman "$podman pull --quiet \"\$image\" && $podman rmi \"\$image\"" ;;
     *)
-      no_logins=$state/no-logins.json
-      echo '{}' >"$no_logins"
-      pull_each podman \
-        "$podman pull --quiet --authfile '$no_logins' \"\$image\" && $podman rmi \"\$image\""
-      rm "$no_logins"
+      mkdir -p "$scratch"
+      echo '{}' >"$scratch/auth.json"
+      # At its first use it would make files in /etc.
+      ! "$podman" --help | grep -q -e --network-config-dir ||
+        podman="$podman --network-config-dir '$scratch'"
+      pull_each podman "$podman pull --quiet --authfile '$scratch/auth.json' \"\$image\" &&
+        $podman rmi \"\$image\""
+      rm -r "$scratch"
       ;;
   esac
 }
@@ -1816,12 +1825,17 @@ find_service() {
   else
     # It may have just been restarted.
     for seconds in 1 2 3 4 5; do
-      ! run_as root "$ask" >/dev/null 2>&1 || return 0
+      ! is_answering || return 0
       sleep "$seconds"
     done
     not_proved "$1" 'it does not answer'
   fi
   return 1
+}
+
+# Whether the runtime itself answers, in a time in which it would.
+is_answering() {
+  (limit=${limit:+timeout 10} && run_as "$account" "$ask" >/dev/null 2>&1)
 }
 
 # RUNTIME WHY
@@ -1831,6 +1845,12 @@ not_proved() {
 
 # RUNTIME COMMAND: has it pull "$image" by each name of the registry.
 pull_each() {
+  answer_code=0
+  is_answering || answer_code=$?
+  if [ "$answer_code" -eq 124 ]; then
+    not_proved "$1" 'it does not answer'
+    return
+  fi
   has_pulled=no
   no_names=
   for own_host in $proved; do
@@ -1842,7 +1862,10 @@ pull_each() {
   [ -z "$ca_pem" ] || say "$1: trusts $names, proved by a pull"
   # shellcheck disable=SC2086 # a list of words
   [ -z "$no_names" ] || say "$1: not proved by $(commas $no_names), which it takes for no image's name"
-  [ "$has_pulled" = no ] || say "$1: pulled an image for a proof"
+  case $has_pulled in
+    yes) say "$1: pulled an image for a proof" ;;
+    none) say "$1: pulled no image for a proof, as this registry has none for that" ;;
+  esac
 }
 
 # RUNTIME COMMAND NAME LOGGED_IN: whether that proves something; if not, it has been said why.
@@ -1855,13 +1878,7 @@ $2" 2>&1) || code=$?
     [ "$4" != yes ] || has_pulled=yes
     return
   fi
-  if [ "$code" -eq 124 ]; then
-    if ! run_as "$account" "$ask" >/dev/null 2>&1; then
-      not_proved "$1" 'it does not answer'
-      return 1
-    fi
-    words='it did not end within a minute'
-  fi
+  [ "$code" -ne 124 ] || words='the pull did not end within a minute'
   case $code:$words in
     127:*) not_proved "$1" "$words" ;;
     *'annot connect to the Docker daemon'* | *'docker daemon running'* | *'dial unix'*)
@@ -1871,10 +1888,9 @@ $2" 2>&1) || code=$?
       not_proved "$1" "$account may not use it: $words"
       ;;
     *'invalid reference'*) no_names="$no_names $3" && return ;;
-    *x509:* | *'tls: '* | *'client certificate'*) refuse_pull "$1" "$3" ;;
+    *x509:* | *'tls: '* | *'client certificate'* | *proxyconnect*) refuse_pull "$1" "$3" ;;
     *'manifest unknown'* | *'name unknown'* | *': not found' | *'404 Not Found'*)
-      [ "$4" != yes ] ||
-        say "$1: pulled no image for a proof, as this registry has none for that"
+      [ "$4" != yes ] || has_pulled=none
       return
       ;;
     *toomanyrequests* | *'429 Too Many'*) return ;;
@@ -1897,7 +1913,7 @@ refuse_pull() {
 # RUNTIME NAME: what to do about $words.
 mend_pull() {
   case $words in
-    *'missing client certificate'* | *'missing key'*)
+    *'issing client certificate'* | *'issing key'*)
       say "a key without its certificate, or the other way round, is in $certificates/$2:" \
         'add what is missing, or delete the other'
       return
@@ -1928,7 +1944,8 @@ mend_pull() {
       say "it knows another CA for that name, or none, in spite of $certificates/$2:" \
         'check what is there, and that it reads that folder'
       ;;
-    *) mend "$words" ;;
+    # The words of "mend" are those of other programs.
+    *) mend "${words##*failed to resolve reference}" ;;
   esac
 }
 
@@ -2100,6 +2117,7 @@ on_exit() {
   set +e
   [ -z "$unfinished" ] || rm -f "$unfinished"
   rm -f "$state/file.new"
+  rm -rf "$scratch"
   if [ "$status" -ne 0 ] && [ "$undo_on_failure" = yes ]; then
     complain 'this first set-up failed, so what it had made is taken away again'
     read_manifests
