@@ -186,10 +186,11 @@ clock_difference() {
   [ -n "$dates" ] || return 0
   printf '%s\\n' "$dates" | awk '
     {
-      split($0, part, /[-T:Z+, ]+/)
       if ($0 ~ /^[0-9]/) {
+        split($0, part, /[-T:Z+]/)
         year = part[1]; month = part[2]; day = part[3]; hour = 4
       } else {
+        split($0, part, /[:, ]+/)
         day = part[2]; year = part[4]; hour = 5
         month = (index("JanFebMarAprMayJunJulAugSepOctNovDec", part[3]) + 2) / 3
       }
