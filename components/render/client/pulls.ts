@@ -233,9 +233,9 @@ refuse_pull() {
 # RUNTIME NAME: what to do about $words.
 mend_pull() {
   case $words in
-    *'issing client certificate'* | *'issing key'*)
-      say "a key without its certificate, or the other way round, is in $certificates/$2:" \\
-        'add what is missing, or delete the other'
+    *'issing client certificate'* | *'issing key'* | *'PEM data'* | *'does not match public key'*)
+      say "in $certificates/$2 is a .key or .cert (a client's certificate) without its other half," \\
+        'or one that is damaged: add what is missing, or delete both'
       return
       ;;
     *'not yet valid'* | *'has expired'*)

@@ -1017,10 +1017,11 @@ clock_difference() {
   [ -n "$dates" ] || return 0
   printf '%s\n' "$dates" | awk '
     {
-      split($0, part, /[-T:Z+, ]+/)
       if ($0 ~ /^[0-9]/) {
+        split($0, part, /[-T:Z+]/)
         year = part[1]; month = part[2]; day = part[3]; hour = 4
       } else {
+        split($0, part, /[:, ]+/)
         day = part[2]; year = part[4]; hour = 5
         month = (index("JanFebMarAprMayJunJulAugSepOctNovDec", part[3]) + 2) / 3
       }
@@ -1913,9 +1914,9 @@ refuse_pull() {
 # RUNTIME NAME: what to do about $words.
 mend_pull() {
   case $words in
-    *'issing client certificate'* | *'issing key'*)
-      say "a key without its certificate, or the other way round, is in $certificates/$2:" \
-        'add what is missing, or delete the other'
+    *'issing client certificate'* | *'issing key'* | *'PEM data'* | *'does not match public key'*)
+      say "in $certificates/$2 is a .key or .cert (a client's certificate) without its other half," \
+        'or one that is damaged: add what is missing, or delete both'
       return
       ;;
     *'not yet valid'* | *'has expired'*)
