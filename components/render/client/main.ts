@@ -16,8 +16,13 @@ chosen() {
   fi
 }
 
+# RUNTIME: one that is there has to prove it (see prove_pulls).
 say_trusts() {
-  [ -z "$ca_pem" ] || say "$1: trusts $names$later"
+  if [ -z "$later" ]; then
+    to_prove="$to_prove$1$newline"
+  elif [ -n "$ca_pem" ]; then
+    say "$1: trusts $names$later"
+  fi
 }
 
 # RUNTIME: whether it is there and set up.
@@ -147,6 +152,7 @@ on_exit() {
   set +e
   [ -z "$unfinished" ] || rm -f "$unfinished"
   rm -f "$state/file.new"
+  rm -rf "$scratch"
   if [ "$status" -ne 0 ] && [ "$undo_on_failure" = yes ]; then
     complain 'this first set-up failed, so what it had made is taken away again'
     read_manifests
@@ -176,7 +182,6 @@ main() {
   trap 'exit 143' TERM
   read_manifests
   find_user
-  find_untouched
   show_host_key
   say "$heading"
   case $command in

@@ -141,7 +141,8 @@ forget_unwanted() {
   done
   for line in $newest_first; do
     unset IFS
-    forget "\${line%% *}" "\${line#* }" || left="$left$line$newline"
+    # In their own order: what was made first goes last the next time, too.
+    forget "\${line%% *}" "\${line#* }" || left="$line$newline$left"
   done
   unset IFS
 }
