@@ -56,16 +56,20 @@ check() {
 }
 
 bring_up_to_date() {
+  adopt
   sign
   [ -z "$ca_pem" ] || place "$state/ca.crt" "$ca_pem"
   set_up_runtimes
   set_up_system_store
   set_up_hosts
   want_logins
+  keep_logins
   forget_unwanted
   refresh_system_store
+  write_choices
   write_manifest
   [ -z "$left" ] || exit 1
+  tell_of_manager
 }
 
 # Says whose set-up this is.
@@ -96,6 +100,7 @@ set_up_runtimes() {
     set_up_docker
     daemon=$here
     say_trusts docker
+    tell_of_builders
   fi
   case " \${runtimes:-docker} " in
     *' docker '*) set_up_rootless_docker ;;
@@ -134,6 +139,10 @@ remove() {
     say "left as it is: it was set up as $other since"
     return
   fi
+  if [ -z "$client" ] && [ -n "$other" ]; then
+    say "managed by Pulumi as $other, which may set this machine up again: take it out of the clients there"
+  fi
+  adopt
   forget_unwanted
   refresh_system_store
   write_manifest
@@ -145,26 +154,28 @@ on_exit() {
   status=$?
   trap - EXIT
   set +e
+  show_typing
   [ -z "$unfinished" ] || rm -f "$unfinished"
-  rm -f "$state/file.new"
-  if [ "$status" -ne 0 ] && [ "$undo_on_failure" = yes ]; then
-    complain 'this first set-up failed, so what it had made is taken away again'
-    read_manifests
-    wanted=$newline
-    left=
-    forget_unwanted
-    refresh_system_store
-    write_manifest
+  if [ -n "$locked" ]; then
+    rm -f "$state/file.new"
+    [ "$status" -eq 0 ] || [ "$undo_on_failure" = no ] || undo
+    release_lock
   fi
   exit "$status"
 }
 
+undo() {
+  complain 'this first set-up failed, so what it had made is taken away again'
+  read_manifests
+  wanted=$newline
+  left=
+  forget_unwanted
+  refresh_system_store
+  write_manifest
+}
+
 main() {
-  command=\${1:-apply}
-  case $command in
-    apply | check | remove) ;;
-    *) fail "expected the argument apply, check or remove, got \\"$command\\"" ;;
-  esac
+  parse_arguments "$@"
   [ "$(id -u)" -eq 0 ] || fail "$(id -un) cannot change /etc: run this as root, such as with sudo"
   for folder in /etc /var/lib; do
     [ -w "$folder" ] || fail "$folder cannot be written: mount it writable"
@@ -174,11 +185,20 @@ main() {
   trap 'exit 129' HUP
   trap 'exit 130' INT
   trap 'exit 143' TERM
+  ask_password
+  # No command can read on in the script, which may be standard input.
+  run </dev/null
+}
+
+run() {
+  take_lock
+  recover_files
   read_manifests
   find_user
   find_untouched
   show_host_key
   say "$heading"
+  [ "$command" = remove ] || keep_choices
   case $command in
     apply) apply ;;
     check) check ;;
