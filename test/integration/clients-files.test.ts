@@ -12,6 +12,9 @@ const state = `/var/lib/private-registry/${name}`;
 const yaml = "/etc/rancher/k3s/registries.yaml";
 const anchors = "/usr/local/share/ca-certificates";
 
+/** Stands in for sleep. */
+const quick = "exec /bin/sleep 0.05";
+
 let machine: Machine;
 let clean: string;
 
@@ -19,6 +22,7 @@ beforeAll(async () => {
   machine = await startMachine({ kind: "plain", runArguments: ["--tmpfs", "/small:size=64k"] });
   await program("curl", "printf '\\n401'");
   await program("dockerd", "exit 0");
+  await program("sleep", quick);
   await machine.exec("mkdir -p /etc/rancher/k3s");
   clean = await listing(machine);
 });
@@ -36,19 +40,18 @@ afterEach(async ({ task }) => {
 });
 
 /** Puts a program in front of all others. */
-async function program(path: string, text: string): Promise<void> {
-  const file = path.startsWith("/") ? path : `/usr/local/bin/${path}`;
-  await machine.exec(`cat >${file}; chmod 755 ${file}`, { stdin: `#!/bin/sh\n${text}\n` });
+async function program(file: string, text: string): Promise<void> {
+  await machine.exec(`cd /usr/local/bin; cat >${file}; chmod 755 ${file}`, {
+    stdin: `#!/bin/sh\n${text}\n`,
+  });
 }
 
-async function withProgram<T>(path: string, text: string, run: () => Promise<T>): Promise<T> {
-  const before = clean;
-  await program(path, text);
+async function withProgram<T>(file: string, text: string, run: () => Promise<T>): Promise<T> {
+  await program(file, text);
   try {
     return await run();
   } finally {
-    await machine.exec(`rm /usr/local/bin/${path}`);
-    clean = before;
+    await machine.exec(`rm /usr/local/bin/${file}`);
   }
 }
 
@@ -301,5 +304,299 @@ describe("a machine that the first version set up", () => {
     expect(await read(file)).toBe(ca("theirs"));
     expect(await read(toml)).toBe('[host."https://m.test"]\n');
     await machine.exec("rm -r /etc/docker /etc/containerd");
+  });
+});
+
+describe("a file of this script's that somebody has changed", () => {
+  const docker = "/etc/docker/certs.d/hub.test/ca.crt";
+  const toml = "/etc/containerd/certs.d/hub.test/hosts.toml";
+  const kept = "/var/lib/private-registry.saved";
+
+  it("keeps what was added, when the CA changes and when it is removed", async () => {
+    const containerd = { runtimes: ["docker", "containerd"] };
+    await apply(containerd);
+    await machine.exec(`cat >>${docker}`, { stdin: ca("theirs") });
+    await write(toml, `# theirs\n${await read(toml)}[host."https://m.test"]\n`);
+    await apply({ ...containerd, caPem: ca("new") });
+    expect(await read(docker)).toBe(ca("new") + ca("theirs"));
+    const login = { user: "ci", password: "pw" };
+    await apply({ ...containerd, caPem: ca("new"), login });
+    expect(await read(toml)).toMatch(
+      /^# theirs\nserver = (.*\n)+ {2}authorization = .*\n\[host."https:\/\/m.test"\]\n$/,
+    );
+    await remove();
+    expect(await read(docker)).toBe(ca("theirs"));
+    expect(await read(toml)).toBe('# theirs\n[host."https://m.test"]\n');
+    await machine.exec("rm -r /etc/docker /etc/containerd");
+  });
+
+  it("is kept aside when it says something else by now", async () => {
+    await apply();
+    await write(docker, "nonsense\n");
+    expect(await apply()).toContain(
+      `${docker}: somebody has changed it since this script wrote it; what it held is now ${kept}${docker}\n`,
+    );
+    expect(await read(docker)).toBe(ca("ours"));
+    await write(docker, "more\n");
+    expect(await remove()).toContain(`is now ${kept}${docker}.2\n`);
+    expect(await read(`${kept}${docker}`)).toBe("nonsense\n");
+    expect(await read(`${kept}${docker}.2`)).toBe("more\n");
+  });
+
+  it("is no file any more, and says so", async () => {
+    await apply();
+    await machine.exec(`rm ${docker}; mkdir ${docker}`);
+    const { exitCode, stderr } = await machine.exec("sh -s", { stdin: script(), reject: false });
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(`${docker}: expected a file or nothing, got a folder; remove it`);
+    await machine.exec(`rmdir ${docker}`);
+    await remove();
+  });
+
+  it("is left of others' lines in a block of /etc/hosts", async () => {
+    await apply();
+    await machine.exec("sed 's/^# END private-registry/10.9.9.9 theirs\\n&/' /etc/hosts >/h");
+    await machine.exec("cat /h >/etc/hosts; rm /h");
+    await apply({ registryAddress: "10.0.0.6" });
+    expect(await read("/etc/hosts")).toContain("10.0.0.6 hub.test\n");
+    await remove();
+    const hosts = await read("/etc/hosts");
+    expect(hosts).toMatch(/^10.9.9.9 theirs\n/);
+    expect(hosts).not.toContain("private-registry private-registry-test");
+    await machine.exec("sed 1d /etc/hosts >/h; cat /h >/etc/hosts; rm /h");
+  });
+});
+
+describe("two installations of one registry on a machine", () => {
+  const toml = "/etc/containerd/certs.d/hub.test/hosts.toml";
+  const values = { runtimes: ["docker", "containerd"] };
+  const renamed = { ...values, name: "renamed" };
+
+  it.each([
+    ["the first", name, "renamed"],
+    ["the second", "renamed", name],
+  ])("leave the other one's set-up when %s goes", async (_, gone, stays) => {
+    await apply(values);
+    await apply(renamed);
+    await remove({ name: gone });
+    expect(await read(toml)).toContain(`/var/lib/private-registry/${stays}/ca.crt`);
+    const { stdout } = await machine.exec(
+      `cat $(sed -n 's/^ca = "\\(.*\\)"$/\\1/p' ${toml}) /etc/docker/certs.d/hub.test/*.crt`,
+    );
+    expect(stdout).toBe(ca("ours") + ca("ours"));
+    await remove({ name: stays });
+  });
+});
+
+describe("a run that is cut off while it writes", () => {
+  /** Ends the script in the moment in which the file is empty. */
+  const killer = (file: string) => `
+[ "$(readlink /proc/$$/fd/1)" != ${file} ] || { kill -9 $PPID; exit; }
+exec /bin/cat "$@"`;
+
+  it.each(["/etc/hosts", yaml])(
+    "%s is as before at the next run, whoever's it is",
+    async (file) => {
+      if (file === yaml) await write(yaml, "configs:\n  a.test:\n");
+      const text = await read(file);
+      for (const command of ["apply", "remove"]) {
+        if (command === "remove") await apply();
+        const before = await read(file);
+        await withProgram("cat", killer(file), async () => {
+          await machine.exec(`sh -s -- ${command}`, { stdin: script(), reject: false });
+        });
+        expect(await read(file)).toBe("");
+        // One for another registry finds it.
+        const other = { name: "second", hosts: ["b.test"], registryAddress: undefined };
+        const { stderr } = await machine.exec("sh -s", {
+          stdin: script({ ...other, runtimes: ["docker"] }),
+        });
+        expect(stderr).toContain(`${file}: a run that was cut off had left it unfinished`);
+        expect(await read(file)).toBe(before);
+        await remove({ name: "second" });
+      }
+      await remove();
+      expect(await read(file)).toBe(text);
+      await machine.exec(`rm -f ${yaml}`);
+    },
+  );
+
+  it("leaves alone what somebody has written there since, and keeps the rest", async () => {
+    const text = await read("/etc/hosts");
+    await withProgram("cat", killer("/etc/hosts"), async () => {
+      await machine.exec("sh -s", { stdin: script(), reject: false });
+    });
+    await write("/etc/hosts", "127.0.0.1 me\n");
+    const { stderr } = await machine.exec("sh -s -- remove", { stdin: script() });
+    expect(stderr).toContain("/etc/hosts: a run was cut off while it wrote that, and somebody has");
+    expect(await read("/etc/hosts")).toBe("127.0.0.1 me\n");
+    expect(await read("/var/lib/private-registry.saved/etc/hosts")).toBe(text);
+    await write("/etc/hosts", text);
+    await machine.exec("rm -r /var/lib/private-registry.saved");
+  });
+
+  it("loses nothing on a full disk", async () => {
+    await machine.exec(
+      `rmdir /etc/rancher/k3s; mkdir /small/k3s; ln -s /small/k3s /etc/rancher/k3s
+      printf 'configs:\\n%4000s\\n  a.test:\\n' '#' >${yaml}; cp ${yaml} /theirs
+      dd if=/dev/zero of=/small/full 2>/dev/null || :`,
+    );
+    const { exitCode, stderr } = await machine.exec("sh -s", { stdin: script(), reject: false });
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(yaml);
+    await machine.exec(`rm /small/full`);
+    await machine.exec("sh -s -- check", { stdin: script(), reject: false });
+    await apply();
+    await remove();
+    await machine.exec(
+      `cmp ${yaml} /theirs; rm -r /etc/rancher/k3s /small/k3s /theirs; mkdir /etc/rancher/k3s`,
+    );
+  });
+
+  it("leaves no file that it was writing", async () => {
+    await apply();
+    await machine.exec(
+      `cd /etc/docker/certs.d/hub.test; touch .private-registry-new ${state}/manifest.new`,
+    );
+    await remove();
+  });
+});
+
+describe("one run at a time", () => {
+  const lock = "/run/private-registry.lock";
+
+  it("holds for 40 registries at once", async () => {
+    const names = Array.from({ length: 40 }, (_, index) => `registry-${index}`);
+    const all = (command: string) =>
+      Promise.all(
+        names.map((each) =>
+          machine.exec(`sh -s -- ${command}`, {
+            stdin: script({ name: each, hosts: [`${each}.test`] }),
+            reject: false,
+          }),
+        ),
+      );
+    for (const command of ["apply", "remove"]) {
+      await program("sleep", "exec /bin/sleep 1");
+      const results = await all(command);
+      await program("sleep", quick);
+      expect(results.map(({ exitCode, stderr }) => `${exitCode}${stderr}`)).toEqual(
+        names.map(() => "0"),
+      );
+      if (command === "apply") {
+        expect((await read(yaml)).match(/BEGIN/g)).toHaveLength(40);
+      }
+    }
+    expect((await machine.exec("ls /run")).stdout).not.toContain("private-registry");
+  });
+
+  it("ends with a run that was killed, though its process number is another's by now", async () => {
+    for (const holder of ["999999.1", "1.1", "nonsense"]) {
+      await machine.exec(`ln -s ${holder} ${lock}`);
+      await Promise.all([apply(), apply({ name: "second", hosts: ["b.test"] })]);
+      await Promise.all([remove(), remove({ name: "second" })]);
+    }
+    // Whoever was about to end that lock was killed as well.
+    await machine.exec(`ln -s 999999.1 ${lock}; ln -s 999998.1 ${lock}.999999.1`);
+    await apply();
+    await remove();
+    expect((await machine.exec("ls /run")).stdout).not.toContain("private-registry");
+  });
+
+  it("is not waited for without an end", async () => {
+    await machine.exec(`ln -s 1.$(sed 's/.*) //' /proc/1/stat | cut -d ' ' -f 20) ${lock}`);
+    const { exitCode, stderr } = await machine.exec("sh -s", { stdin: script(), reject: false });
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("process 1 on this machine is setting up or removing a registry here");
+    await machine.exec(`rm ${lock}`);
+  });
+});
+
+describe("what is due after a change", () => {
+  const failing = "echo fail >>/var/log/store; exit 1";
+  const working = 'echo "$*" >>/var/log/store';
+  const calls = async () => (await machine.exec("cat /var/log/store; rm -f /var/log/store")).stdout;
+
+  it("is done by the next run when it failed: the trust store", async () => {
+    const values = { systemTrust: true };
+    await apply();
+    await withProgram("update-ca-certificates", failing, async () => {
+      for (const _ of [1, 2]) {
+        const { exitCode, stderr } = await machine.exec("sh -s", {
+          stdin: script(values),
+          reject: false,
+        });
+        expect(exitCode).toBe(1);
+        expect(stderr).toContain("update-ca-certificates failed: ");
+      }
+      expect(await calls()).toBe("fail\nfail\n");
+      const { stdout } = await machine.exec("sh -s -- check", { stdin: script(values) });
+      expect(stdout).toContain("changed: the certificates that update-ca-certificates reads\n");
+    });
+    await withProgram("update-ca-certificates", working, async () => {
+      await apply(values);
+      await apply(values);
+      expect(await calls()).toBe("\n");
+    });
+    await withProgram("update-ca-certificates", failing, async () => {
+      const { exitCode } = await machine.exec("sh -s -- remove", {
+        stdin: script(values),
+        reject: false,
+      });
+      expect(exitCode).toBe(1);
+      expect(await calls()).toBe("fail\n");
+    });
+    await withProgram("update-ca-certificates", working, async () => {
+      expect(await remove()).toContain("removed");
+      expect(await calls()).toBe("--fresh\n");
+    });
+  });
+
+  it("is done by a removal when a first set-up failed on it", async () => {
+    await withProgram("update-ca-certificates", failing, async () => {
+      await machine.exec("sh -s", { stdin: script({ systemTrust: true }), reject: false });
+    });
+    await calls();
+    await withProgram("update-ca-certificates", working, async () => {
+      expect(await remove()).toContain("removed");
+      expect(await calls()).toBe("--fresh\n");
+    });
+  });
+
+  it("is done by the next run when it failed: the restart of a service", async () => {
+    await machine.exec("mkdir -p /run/k3s/containerd; touch /run/k3s/containerd/containerd.sock");
+    await withProgram("rc-service", '[ "$2" = status ] || { echo broken; exit 1; }', async () => {
+      await machine.exec("printf '#!/bin/sh\\n' >/etc/init.d/k3s; chmod 755 /etc/init.d/k3s");
+      await apply({ hosts: ["a.test"], runtimes: ["docker"] });
+      for (const _ of [1, 2]) {
+        const { stderr } = await machine.exec("sh -s", { stdin: script(), reject: false });
+        expect(stderr).toContain("rc-service failed: broken");
+      }
+    });
+    await withProgram("rc-service", '[ "$2" = status ] || touch /restarted', async () => {
+      await apply();
+      await machine.exec("rm /restarted");
+      await remove();
+    });
+    await machine.exec("rm -r /run/k3s /etc/init.d/k3s");
+  });
+});
+
+describe("a removal that fails half-way", () => {
+  it("loses nothing, and can be repeated", async () => {
+    const file = "/etc/docker/certs.d/hub.test/ca.crt";
+    await apply();
+    const broken = `case "$*" in *${file}) echo "rm: cannot" >&2; exit 1 ;; esac; exec /bin/rm "$@"`;
+    await withProgram("rm", broken, async () => {
+      for (const _ of [1, 2]) {
+        const { exitCode } = await machine.exec("sh -s -- remove", {
+          stdin: script(),
+          reject: false,
+        });
+        expect(exitCode).toBe(1);
+      }
+      expect(await read(`${state}/manifest`)).toContain(`file ${file}\n`);
+    });
+    expect(await remove()).toContain("removed");
   });
 });

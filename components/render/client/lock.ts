@@ -15,7 +15,7 @@ find_stamp() {
     ! kill -0 "$1" 2>/dev/null || stamp=$1.
     return
   fi
-  words=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
+  { IFS= read -r words <"/proc/$1/stat"; } 2>/dev/null || return 0
   # The name may hold anything, but ends with the last bracket.
   # shellcheck disable=SC2086 # a list of words, whose twentieth is when it began
   set -- "$1" \${words##*) }

@@ -410,7 +410,7 @@ forget_mode() {
 
 forget_credentials() {
   # shellcheck disable=SC2086 # words
-  others_want "credentials $1" || restore_credentials $1
+  restore_credentials $1
 }
 
 # "PROGRAM ACCOUNT USER REGISTRY": another installation may be logged in as another user.

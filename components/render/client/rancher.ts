@@ -360,16 +360,14 @@ is_replaced() {
 
 # The entry was a script's, and somebody has added to it: that stays without the CA.
 take_ca_out() {
-  if [ "$in_block" != "$whose" ] && [ -z "$old_form" ]; then
-    return
-  fi
-  row="$indent    ca_file: $states/$whose/ca.crt$newline"
+  includes "$old_keys" "$key" || [ -n "$old_form" ] || return 0
+  ca_rows="$indent    ca_file: $states/$whose/ca.crt$newline"
   case $entry in
-    *"$indent  tls:$newline$row$indent    "*) ;;
-    *"$indent  tls:$newline$row"*) row="$indent  tls:$newline$row" ;;
+    *"$indent  tls:$newline$ca_rows$indent    "*) ;;
+    *"$indent  tls:$newline$ca_rows"*) ca_rows="$indent  tls:$newline$ca_rows" ;;
   esac
   case $entry in
-    *"$row"*) entry=\${entry%%"$row"*}\${entry#*"$row"} ;;
+    *"$ca_rows"*) entry=\${entry%%"$ca_rows"*}\${entry#*"$ca_rows"} ;;
   esac
 }
 

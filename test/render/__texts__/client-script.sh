@@ -55,7 +55,7 @@ find_stamp() {
     ! kill -0 "$1" 2>/dev/null || stamp=$1.
     return
   fi
-  words=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
+  { IFS= read -r words <"/proc/$1/stat"; } 2>/dev/null || return 0
   # The name may hold anything, but ends with the last bracket.
   # shellcheck disable=SC2086 # a list of words, whose twentieth is when it began
   set -- "$1" ${words##*) }
@@ -505,7 +505,7 @@ forget_mode() {
 
 forget_credentials() {
   # shellcheck disable=SC2086 # words
-  others_want "credentials $1" || restore_credentials $1
+  restore_credentials $1
 }
 
 # "PROGRAM ACCOUNT USER REGISTRY": another installation may be logged in as another user.
@@ -1595,16 +1595,14 @@ is_replaced() {
 
 # The entry was a script's, and somebody has added to it: that stays without the CA.
 take_ca_out() {
-  if [ "$in_block" != "$whose" ] && [ -z "$old_form" ]; then
-    return
-  fi
-  row="$indent    ca_file: $states/$whose/ca.crt$newline"
+  includes "$old_keys" "$key" || [ -n "$old_form" ] || return 0
+  ca_rows="$indent    ca_file: $states/$whose/ca.crt$newline"
   case $entry in
-    *"$indent  tls:$newline$row$indent    "*) ;;
-    *"$indent  tls:$newline$row"*) row="$indent  tls:$newline$row" ;;
+    *"$indent  tls:$newline$ca_rows$indent    "*) ;;
+    *"$indent  tls:$newline$ca_rows"*) ca_rows="$indent  tls:$newline$ca_rows" ;;
   esac
   case $entry in
-    *"$row"*) entry=${entry%%"$row"*}${entry#*"$row"} ;;
+    *"$ca_rows"*) entry=${entry%%"$ca_rows"*}${entry#*"$ca_rows"} ;;
   esac
 }
 
