@@ -324,6 +324,9 @@ describe("a file of this script's that somebody has changed", () => {
     expect(await read(toml)).toMatch(
       /^# theirs\nserver = (.*\n)+ {2}authorization = .*\n\[host."https:\/\/m.test"\]\n$/,
     );
+    // The text without a login is how the one with it begins.
+    await apply({ ...containerd, caPem: ca("new") });
+    expect(await read(toml)).not.toContain("authorization");
     await remove();
     expect(await read(docker)).toBe(ca("theirs"));
     expect(await read(toml)).toBe('# theirs\n[host."https://m.test"]\n');
@@ -505,7 +508,9 @@ describe("one run at a time", () => {
 
   it("is not waited for without an end", async () => {
     await machine.exec(`ln -s 1.$(sed 's/.*) //' /proc/1/stat | cut -d ' ' -f 20) ${lock}`);
+    await program("sleep", "exit 0");
     const { exitCode, stderr } = await machine.exec("sh -s", { stdin: script(), reject: false });
+    await program("sleep", quick);
     expect(exitCode).toBe(1);
     expect(stderr).toContain("process 1 on this machine is setting up or removing a registry here");
     await machine.exec(`rm ${lock}`);
@@ -598,5 +603,206 @@ describe("a removal that fails half-way", () => {
       expect(await read(`${state}/manifest`)).toContain(`file ${file}\n`);
     });
     expect(await remove()).toContain("removed");
+  });
+});
+
+describe("the script by hand", () => {
+  const managed = { client: "web1 at 10.0.0.11:22" };
+  const login = { user: "ci", password: "pw" };
+  const basic = Buffer.from("ci:pw").toString("base64");
+  const toml = "/etc/containerd/certs.d/hub.test/hosts.toml";
+  const containerd = { runtimes: ["containerd"] };
+  const put = () => write("/trust.sh", script(containerd));
+  const run = (args: string, stdin = "", before = "") =>
+    machine.exec(`${before} sh /trust.sh ${args}`, { stdin, reject: false });
+
+  it("says how it is used, to anybody", async () => {
+    await put();
+    const { stdout } = await machine.exec("sh /trust.sh --help", { user: "nobody" });
+    expect(stdout).toContain("usage: sudo sh trust.sh [apply] [--system-trust] [--login USER]\n");
+    await machine.exec("rm /trust.sh");
+  });
+
+  it.each([
+    ["install", 'expected apply, check, remove, --system-trust or --login USER, got "install"'],
+    ["apply --force", 'got "--force"'],
+    ["apply remove", 'expected one command, got "apply" and "remove"'],
+    ["--login", "expected a user of the registry after --login, got nothing"],
+    ["--login=", 'expected a user of the registry, got ""'],
+    ["--login 'a b'", 'expected a user of the registry, got "a b"'],
+    ["check --system-trust", "check takes no --system-trust"],
+  ])("refuses %s, and changes nothing", async (args, words) => {
+    await put();
+    const { exitCode, stderr } = await run(args);
+    await machine.exec("rm /trust.sh");
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain(words);
+    expect(stderr).toContain("usage: ");
+  });
+
+  it("logs in with a password from its standard input", async () => {
+    await put();
+    expect((await run("--login ci", "pw\n")).stdout).toContain("logs in as ci");
+    expect(await read(toml)).toContain(`authorization = "Basic ${basic}"`);
+    expect((await run("check")).stdout).not.toContain("changed");
+    const { exitCode, stderr } = await run("apply --login=ci");
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("--login: expected the password of ci, got nothing");
+    await run("remove");
+    await machine.exec("rm /trust.sh");
+  });
+
+  it("refuses a login when it is itself the standard input and there is no terminal", async () => {
+    const { exitCode, stderr } = await machine.exec("sh -s -- --login ci", {
+      stdin: script(containerd),
+      reject: false,
+    });
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("there is no terminal to ask for the password of ci");
+  });
+
+  it("asks for the password on a terminal, and does not show it", async () => {
+    await put();
+    const { stdout } = await machine.exec(
+      `(sleep 1; /bin/sleep 1; echo pw; /bin/sleep 3) | script -qec 'sh /trust.sh --login ci' /dev/null`,
+    );
+    expect(stdout).toContain("Password of ci at hub.test: ");
+    expect(stdout).not.toContain("pw");
+    expect(await read(toml)).toContain(basic);
+    await run("remove");
+    await machine.exec("rm /trust.sh");
+  });
+
+  it.each(["this version", "the first version"])(
+    "keeps what Pulumi has chosen for the machine, as %s wrote it down",
+    async (version) => {
+      const chosen = { ...managed, login, systemTrust: true, registryAddress: undefined };
+      const text = version === "this version" ? script(chosen) : landed(chosen);
+      await machine.exec("mkdir -p /etc/rancher/k3s");
+      await withProgram("containerd", "exit 1", async () => {
+        await withProgram("crictl", "exit 0", async () => {
+          await withProgram("update-ca-certificates", "exit 0", async () => {
+            await machine.exec("sh -s", { stdin: text });
+            await write("/trust.sh", script({ caPem: ca("new") }));
+            const { stdout } = await run("");
+            expect(stdout).toContain("managed by Pulumi as web1 at 10.0.0.11:22");
+            expect(stdout).toContain("containerd: logs in as ci");
+            expect(await read(toml)).toContain(`authorization = "Basic ${basic}"`);
+            expect(await read(yaml)).toContain(`auth: ${basic}`);
+            expect(await read(`${anchors}/${name}.crt`)).toBe(ca("new"));
+            expect(await read("/etc/hosts")).not.toContain("hub.test");
+            expect((await run("check")).stdout).not.toContain("changed");
+            expect((await run("")).stdout).toContain("managed by Pulumi");
+            // Pulumi's own next run goes by its settings.
+            await apply({ ...managed, caPem: ca("new") });
+            expect(await read(yaml)).not.toContain("auth");
+            const removed = await run("remove");
+            expect(removed.stdout).toContain(
+              "managed by Pulumi as web1 at 10.0.0.11:22, which may",
+            );
+            expect(removed.stdout).toContain("removed");
+          });
+        });
+      });
+      await machine.exec("rm /trust.sh");
+    },
+  );
+
+  it("keeps the runtimes that Pulumi has chosen", async () => {
+    for (const text of [script, landed]) {
+      await withProgram("podman", "exit 0", async () => {
+        await machine.exec("sh -s", { stdin: text({ ...managed, runtimes: ["podman"] }) });
+        await machine.exec("sh -s", { stdin: script() });
+        await machine.exec("ls /etc/containers/certs.d/hub.test; ! [ -e /etc/docker ]");
+        await remove();
+      });
+    }
+  });
+});
+
+describe("kinds of machines", () => {
+  it("has the names in the template that cloud-init makes /etc/hosts of", async () => {
+    const template = "/etc/cloud/templates/hosts.debian.tmpl";
+    const text = "## template:jinja\n127.0.0.1 {{hostname}}\n";
+    await machine.exec(
+      `mkdir -p /etc/cloud/templates /etc/cloud/cloud.cfg.d; echo x >/etc/cloud/templates/hosts.redhat.tmpl
+      cat >${template}; echo 'manage_etc_hosts: true' >/etc/cloud/cloud.cfg`,
+      { stdin: text },
+    );
+    expect(await apply()).toContain(`hosts: the same in ${template}`);
+    expect(await read(template)).toBe(text.replace("\n", `\n${block("10.0.0.5 hub.test\n")}`));
+    await apply();
+    await machine.exec("echo 'manage_etc_hosts: localhost' >/etc/cloud/cloud.cfg.d/9.cfg");
+    await apply();
+    expect(await read(template)).toBe(text);
+    await machine.exec("rm /etc/cloud/cloud.cfg.d/9.cfg");
+    await apply();
+    await remove();
+    expect(await read(template)).toBe(text);
+    await machine.exec(`rm ${template}`);
+    expect(await apply()).toContain(
+      "hosts: cloud-init makes /etc/hosts anew at each start, from a",
+    );
+    await remove();
+    await machine.exec("rm -r /etc/cloud");
+  });
+
+  it("is told that WSL makes /etc/hosts anew", async () => {
+    const hosts = await read("/etc/hosts");
+    await write("/etc/hosts", `# This file was automatically generated by WSL.\n${hosts}`);
+    expect(await apply()).toContain(
+      "hosts: WSL makes /etc/hosts anew at each start; to keep these",
+    );
+    await write("/etc/wsl.conf", "[network]\ngenerateHosts = false\n");
+    expect(await apply()).not.toContain("WSL");
+    await remove();
+    await machine.exec("rm /etc/wsl.conf");
+    await write("/etc/hosts", hosts);
+  });
+
+  it("with Docker from a snap has the CA in the snap's folder, and not in /etc", async () => {
+    const folder = "/var/snap/docker/current";
+    await machine.exec(`mkdir -p ${folder} /snap/bin; mv /usr/local/bin/dockerd /dockerd
+      printf '#!/bin/sh\\n' >/snap/bin/docker; chmod 755 /snap/bin/docker`);
+    expect(await apply()).toContain("docker: trusts hub.test");
+    expect(await read(`${folder}/etc/docker/certs.d/hub.test:443/ca.crt`)).toBe(ca("ours"));
+    await machine.exec("! [ -e /etc/docker ]");
+    await remove();
+    await machine.exec(`find ${folder} -mindepth 1 | grep . && exit 1; rm -r ${folder} /snap
+      mv /dockerd /usr/local/bin/dockerd`);
+  });
+
+  it("is told of a builder that runs in a container, with what to make it anew with", async () => {
+    await machine.exec("mkdir -p /root/.docker/buildx/instances");
+    await write(
+      "/root/.docker/buildx/instances/multi",
+      '{"Name":"multi","Driver":"docker-container"}',
+    );
+    await write("/root/.docker/buildx/instances/plain", '{"Name":"plain","Driver":"docker"}');
+    const said = await apply();
+    expect(said).toContain("docker: what buildx builds with multi does not trust the registry");
+    expect(said).toContain(
+      `--driver-opt network=host --buildkitd-config ${state}/buildkitd.toml\n`,
+    );
+    expect(await read(`${state}/buildkitd.toml`)).toBe(
+      `[registry."hub.test"]\n  ca = ["${state}/ca.crt"]\n` +
+        `[registry."hub.test:443"]\n  ca = ["${state}/ca.crt"]\n`,
+    );
+    await machine.exec("rm -r /root/.docker");
+    await remove();
+  });
+
+  it("with a home that has a space in it has rootless Docker's folder there", async () => {
+    await machine.exec(
+      "useradd --home-dir '/home/o p s' --create-home ops; mkdir -p '/home/o p s/.config/docker'",
+    );
+    const before = await listing(machine);
+    const stdin = script();
+    await machine.exec("SUDO_USER=ops sh -s", { stdin });
+    expect(await read("/home/o p s/.config/docker/certs.d/hub.test/ca.crt")).toBe(ca("ours"));
+    await machine.exec("SUDO_USER=ops sh -s -- remove", { stdin });
+    expect(await listing(machine)).toBe(before);
+    await machine.exec("userdel -r ops; rm -f /etc/*-");
+    clean = await listing(machine);
   });
 });

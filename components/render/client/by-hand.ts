@@ -65,7 +65,7 @@ ask_password() {
   login_user=$asked_login
   login_password=
   # The standard input is this script itself, unless that is a file.
-  if [ -t 0 ] || ! grep -qsF "$heading" "$0"; then
+  if [ -t 0 ] || ! grep -qsF -e "$heading" "$0"; then
     if ! (: </dev/tty) 2>/dev/null; then
       fail "--login: there is no terminal to ask for the password of $login_user; copy this script to a" \\
         'file, and give the password on its standard input'

@@ -56,7 +56,6 @@ check() {
 }
 
 bring_up_to_date() {
-  adopt
   sign
   [ -z "$ca_pem" ] || place "$state/ca.crt" "$ca_pem"
   set_up_runtimes
@@ -142,7 +141,6 @@ remove() {
   if [ -z "$client" ] && [ -n "$other" ]; then
     say "managed by Pulumi as $other, which may set this machine up again: take it out of the clients there"
   fi
-  adopt
   forget_unwanted
   refresh_system_store
   write_manifest
@@ -198,6 +196,7 @@ run() {
   find_untouched
   show_host_key
   say "$heading"
+  adopt
   [ "$command" = remove ] || keep_choices
   case $command in
     apply) apply ;;

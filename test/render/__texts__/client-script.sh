@@ -260,23 +260,25 @@ read_file() {
   content=$(cat "$1" && printf .) && content=${content%.}
 }
 
-# FILE: sets $text to what a script is known to have written into it, if its $content has that still.
-# $1 and those after it are the registries' folders to look in.
+# FILE STATE...: sets $text to the longest text that the scripts with these folders are known to have
+# written into it, and that its $content still has.
 find_written() {
+  text=
   file_of_text=$1
   shift
   for each_state in "$@"; do
     find_copy "$file_of_text" "$each_state"
     for each_copy in "$copy.next" "$copy"; do
       [ -f "$each_copy" ] || continue
-      text=$(cat "$each_copy" && printf .)
-      text=${text%.}
+      known_text=$(cat "$each_copy" && printf .)
+      known_text=${known_text%.}
+      [ "${#known_text}" -gt "${#text}" ] || continue
       case $content in
-        *"$text"*) [ -z "$text" ] || return 0 ;;
+        *"$known_text"*) text=$known_text ;;
       esac
     done
   done
-  return 1
+  [ -n "$text" ]
 }
 
 # FILE: sets $others to the folders of the other registries whose manifests have the line "KIND FILE".
@@ -349,16 +351,14 @@ is_own() {
 
 # FILE: makes $new of $content, which is there, and of $new, which is to be.
 merge() {
+  # shellcheck disable=SC2086 # a list of words
+  if find_written "$1" "$state" $states_of_all; then
+    new=${content%%"$text"*}$new${content#*"$text"}
+    return
+  fi
   case $content in
     *"$new"*) new=$content ;;
-    *)
-      # shellcheck disable=SC2086 # a list of words
-      if find_written "$1" "$state" $states_of_all; then
-        new=${content%%"$text"*}$new${content#*"$text"}
-      elif [ -n "$content" ] && [ "$command" = apply ] && ! written_before "$1"; then
-        save_aside "$1"
-      fi
-      ;;
+    ?*) [ "$command" != apply ] || written_before "$1" || save_aside "$1" ;;
   esac
 }
 
@@ -535,7 +535,7 @@ write_manifest() {
     fi
     rm -rf "$state"
     rmdir "$states" 2>/dev/null || :
-  elif [ "$newline$text" != "$made" ]; then
+  elif [ "$text" != "$(cat "$state/manifest" 2>/dev/null)$newline" ]; then
     unfinished=$state/manifest.new
     printf '%s' "$text" >"$unfinished"
     mv -f "$unfinished" "$state/manifest"
@@ -2267,7 +2267,7 @@ ask_password() {
   login_user=$asked_login
   login_password=
   # The standard input is this script itself, unless that is a file.
-  if [ -t 0 ] || ! grep -qsF "$heading" "$0"; then
+  if [ -t 0 ] || ! grep -qsF -e "$heading" "$0"; then
     if ! (: </dev/tty) 2>/dev/null; then
       fail "--login: there is no terminal to ask for the password of $login_user; copy this script to a" \
         'file, and give the password on its standard input'
@@ -2452,7 +2452,6 @@ check() {
 }
 
 bring_up_to_date() {
-  adopt
   sign
   [ -z "$ca_pem" ] || place "$state/ca.crt" "$ca_pem"
   set_up_runtimes
@@ -2538,7 +2537,6 @@ remove() {
   if [ -z "$client" ] && [ -n "$other" ]; then
     say "managed by Pulumi as $other, which may set this machine up again: take it out of the clients there"
   fi
-  adopt
   forget_unwanted
   refresh_system_store
   write_manifest
@@ -2594,6 +2592,7 @@ run() {
   find_untouched
   show_host_key
   say "$heading"
+  adopt
   [ "$command" = remove ] || keep_choices
   case $command in
     apply) apply ;;
