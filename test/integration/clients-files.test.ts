@@ -526,7 +526,7 @@ describe("what is due after a change", () => {
     const values = { systemTrust: true };
     await apply();
     await withProgram("update-ca-certificates", failing, async () => {
-      for (const _ of [1, 2]) {
+      for (let run = 0; run < 2; run++) {
         const { exitCode, stderr } = await machine.exec("sh -s", {
           stdin: script(values),
           reject: false,
@@ -573,7 +573,7 @@ describe("what is due after a change", () => {
     await withProgram("rc-service", '[ "$2" = status ] || { echo broken; exit 1; }', async () => {
       await machine.exec("printf '#!/bin/sh\\n' >/etc/init.d/k3s; chmod 755 /etc/init.d/k3s");
       await apply({ hosts: ["a.test"], runtimes: ["docker"] });
-      for (const _ of [1, 2]) {
+      for (let run = 0; run < 2; run++) {
         const { stderr } = await machine.exec("sh -s", { stdin: script(), reject: false });
         expect(stderr).toContain("rc-service failed: broken");
       }
@@ -593,7 +593,7 @@ describe("a removal that fails half-way", () => {
     await apply();
     const broken = `case "$*" in *${file}) echo "rm: cannot" >&2; exit 1 ;; esac; exec /bin/rm "$@"`;
     await withProgram("rm", broken, async () => {
-      for (const _ of [1, 2]) {
+      for (let run = 0; run < 2; run++) {
         const { exitCode } = await machine.exec("sh -s -- remove", {
           stdin: script(),
           reject: false,
@@ -790,6 +790,30 @@ describe("kinds of machines", () => {
     );
     await machine.exec("rm -r /root/.docker");
     await remove();
+  });
+
+  it("with rootless Docker in ~/bin logs its user in there", async () => {
+    const socket = "/run/user/$(id -u ops)/docker.sock";
+    await machine.exec(
+      `useradd --create-home ops; mv /usr/local/bin/dockerd /dockerd
+      mkdir -p /run/user/$(id -u ops) ~ops/bin ~ops/.docker
+      perl -e 'use Socket; socket(S, PF_UNIX, SOCK_STREAM, 0); bind(S, pack_sockaddr_un($ARGV[0]))' ${socket}
+      printf '#!/bin/sh\\n[ "$1" != login ] || echo "$* $DOCKER_HOST" >~/called\\n' >~ops/bin/docker
+      chmod 755 ~ops/bin/docker; chown -R ops ~ops`,
+    );
+    const stdin = script({ login: { user: "ci", password: "pw" }, runtimes: ["docker"] });
+    const { stdout } = await machine.exec("SUDO_USER=ops sh -s", { stdin });
+    expect(stdout).toContain("docker: ops is logged in as ci\n");
+    expect(stdout).not.toContain("not in use: docker");
+    expect((await machine.exec("cat ~ops/called")).stdout).toMatch(
+      /^login --username ci --password-stdin hub.test unix:\/\/\/run\/user\/\d+\/docker.sock\n$/,
+    );
+    await machine.exec("! [ -e /etc/docker ]");
+    await machine.exec("SUDO_USER=ops sh -s -- remove", { stdin });
+    await machine.exec(
+      "userdel -r ops; rm -rf /run/user /etc/*-; mv /dockerd /usr/local/bin/dockerd",
+    );
+    clean = await listing(machine);
   });
 
   it("with a home that has a space in it has rootless Docker's folder there", async () => {

@@ -26,6 +26,7 @@ refuse_arguments() {
 
 parse_arguments() {
   command=
+  option=
   asked_login=
   while [ $# -gt 0 ]; do
     case $1 in
@@ -46,7 +47,7 @@ parse_arguments() {
       --login=*) asked_login=\${1#*=} option=--login ;;
       *) refuse_arguments "expected apply, check, remove, --system-trust or --login USER, got \\"$1\\"" ;;
     esac
-    case \${option-}:$asked_login in
+    case $option:$asked_login in
       --login: | --login:[!A-Za-z0-9]* | --login:*[!A-Za-z0-9._@-]*)
         refuse_arguments "--login: expected a user of the registry, got \\"$asked_login\\""
         ;;
@@ -54,7 +55,7 @@ parse_arguments() {
     shift
   done
   command=\${command:-apply}
-  if [ -n "\${option-}" ] && [ "$command" != apply ]; then
+  if [ -n "$option" ] && [ "$command" != apply ]; then
     refuse_arguments "$command takes no $option"
   fi
 }

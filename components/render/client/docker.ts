@@ -27,12 +27,30 @@ set_up_docker() {
   done
 }
 
+# ACCOUNT: the folder in which its docker looks for .docker.
+docker_home() {
+  if docker_is_snap; then
+    printf '%s/snap/docker/current' "$(home_of "$1")"
+  else
+    home_of "$1"
+  fi
+}
+
+# Whether the user has a Docker that runs, whose programs may be where only that user finds them.
+has_rootless_docker() {
+  [ "$user" != root ] && [ -S "/run/user/$uid/docker.sock" ]
+}
+
 # Docker that runs as an ordinary user has its folders in that user's home.
 set_up_rootless_docker() {
   [ "$user" != root ] || return 0
   home=$(home_of "$user")
-  if [ -S "/run/user/$uid/docker.sock" ]; then
+  if has_rootless_docker; then
     daemon=yes
+    case " $used " in
+      *' docker '*) ;;
+      *) used="$used docker" ;;
+    esac
   elif ! [ -d "$home/.config/docker" ]; then
     return
   fi

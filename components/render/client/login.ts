@@ -47,7 +47,7 @@ run_as() {
 # podman's own default is gone when the machine restarts.
 find_credentials() {
   case $1 in
-    docker) file=$(home_of "$2")/.docker/config.json ;;
+    docker) file=$(docker_home "$2")/.docker/config.json ;;
     podman) file=$(home_of "$2")/.config/containers/auth.json ;;
   esac
   copy=$state/logins/$1-$2.before
@@ -75,13 +75,13 @@ find_podman() {
 find_docker() {
   docker=docker
   if [ "$account" = "$user" ] && [ -S "/run/user/$uid/docker.sock" ]; then
-    docker="DOCKER_HOST=unix:///run/user/$uid/docker.sock docker"
+    docker="PATH=\\"\\$PATH:\\$HOME/bin\\" DOCKER_HOST=unix:///run/user/$uid/docker.sock docker"
   fi
 }
 
 want_logins() {
   [ -n "$login_user" ] || return 0
-  if in_use docker && command -v docker >/dev/null; then
+  if in_use docker && { has_rootless_docker || command -v docker >/dev/null; }; then
     want_login docker "$(docker_account)"
   fi
   if in_use podman && find_podman; then

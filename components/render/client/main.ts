@@ -94,15 +94,17 @@ set_up_runtimes() {
     [ -n "$login_user" ] || return 0
   fi
   if docker_is_here; then here=yes; else here=no; fi
-  if chosen docker "$here"; then
+  if { [ "$here" = yes ] || ! has_rootless_docker; } && chosen docker "$here"; then
     [ "$here" = no ] || used="$used docker"
     set_up_docker
     daemon=$here
     say_trusts docker
-    tell_of_builders
   fi
   case " \${runtimes:-docker} " in
-    *' docker '*) set_up_rootless_docker ;;
+    *' docker '*)
+      set_up_rootless_docker
+      tell_of_builders
+      ;;
   esac
   if podman_is_here; then here=yes; else here=no; fi
   if chosen podman "$here"; then

@@ -128,7 +128,7 @@ make_private() {
 
 # FILE [STATE]: sets $copy to where a registry's script, by default this one's, keeps what it wrote.
 find_copy() {
-  copy=\${2:-$state}/written/$(printf '%s' "$1" | tr / %)
+  copy=\${2:-$state}/written/$(printf '%s' "$1" | cksum | tr ' ' -)
 }
 
 # FILE TEXT: before it is written. What was written before counts until that is settled.
@@ -290,11 +290,17 @@ place_ca() {
 # taken away stays in the manifest.
 forget_unwanted() {
   newest_first=
+  modes=
   IFS=$newline
   for line in $made; do
-    includes "$wanted" "$line" || newest_first="$line$newline$newest_first"
+    ! includes "$wanted" "$line" || continue
+    case $line in
+      # Not before the secret is gone.
+      'mode '*) modes="$modes$line$newline" ;;
+      *) newest_first="$line$newline$newest_first" ;;
+    esac
   done
-  for unwanted in $newest_first; do
+  for unwanted in $newest_first$modes; do
     unset IFS
     forget "\${unwanted%% *}" "\${unwanted#* }" || left=$unwanted$newline$left
   done
@@ -405,6 +411,9 @@ forget_mode() {
   if others_want "mode $1" || [ ! -e "\${1#* }" ] || [ "$(stat -c %a "\${1#* }")" != 600 ]; then
     return 0
   fi
+  case $newline$left in
+    *"\${newline}yaml \${1#* }$newline"*) return 1 ;;
+  esac
   chmod "\${1%% *}" "\${1#* }"
 }
 

@@ -223,7 +223,7 @@ make_private() {
 
 # FILE [STATE]: sets $copy to where a registry's script, by default this one's, keeps what it wrote.
 find_copy() {
-  copy=${2:-$state}/written/$(printf '%s' "$1" | tr / %)
+  copy=${2:-$state}/written/$(printf '%s' "$1" | cksum | tr ' ' -)
 }
 
 # FILE TEXT: before it is written. What was written before counts until that is settled.
@@ -385,11 +385,17 @@ place_ca() {
 # taken away stays in the manifest.
 forget_unwanted() {
   newest_first=
+  modes=
   IFS=$newline
   for line in $made; do
-    includes "$wanted" "$line" || newest_first="$line$newline$newest_first"
+    ! includes "$wanted" "$line" || continue
+    case $line in
+      # Not before the secret is gone.
+      'mode '*) modes="$modes$line$newline" ;;
+      *) newest_first="$line$newline$newest_first" ;;
+    esac
   done
-  for unwanted in $newest_first; do
+  for unwanted in $newest_first$modes; do
     unset IFS
     forget "${unwanted%% *}" "${unwanted#* }" || left=$unwanted$newline$left
   done
@@ -500,6 +506,9 @@ forget_mode() {
   if others_want "mode $1" || [ ! -e "${1#* }" ] || [ "$(stat -c %a "${1#* }")" != 600 ]; then
     return 0
   fi
+  case $newline$left in
+    *"${newline}yaml ${1#* }$newline"*) return 1 ;;
+  esac
   chmod "${1%% *}" "${1#* }"
 }
 
@@ -881,12 +890,30 @@ set_up_docker() {
   done
 }
 
+# ACCOUNT: the folder in which its docker looks for .docker.
+docker_home() {
+  if docker_is_snap; then
+    printf '%s/snap/docker/current' "$(home_of "$1")"
+  else
+    home_of "$1"
+  fi
+}
+
+# Whether the user has a Docker that runs, whose programs may be where only that user finds them.
+has_rootless_docker() {
+  [ "$user" != root ] && [ -S "/run/user/$uid/docker.sock" ]
+}
+
 # Docker that runs as an ordinary user has its folders in that user's home.
 set_up_rootless_docker() {
   [ "$user" != root ] || return 0
   home=$(home_of "$user")
-  if [ -S "/run/user/$uid/docker.sock" ]; then
+  if has_rootless_docker; then
     daemon=yes
+    case " $used " in
+      *' docker '*) ;;
+      *) used="$used docker" ;;
+    esac
   elif ! [ -d "$home/.config/docker" ]; then
     return
   fi
@@ -1902,7 +1929,7 @@ run_as() {
 # podman's own default is gone when the machine restarts.
 find_credentials() {
   case $1 in
-    docker) file=$(home_of "$2")/.docker/config.json ;;
+    docker) file=$(docker_home "$2")/.docker/config.json ;;
     podman) file=$(home_of "$2")/.config/containers/auth.json ;;
   esac
   copy=$state/logins/$1-$2.before
@@ -1930,13 +1957,13 @@ find_podman() {
 find_docker() {
   docker=docker
   if [ "$account" = "$user" ] && [ -S "/run/user/$uid/docker.sock" ]; then
-    docker="DOCKER_HOST=unix:///run/user/$uid/docker.sock docker"
+    docker="PATH=\"\$PATH:\$HOME/bin\" DOCKER_HOST=unix:///run/user/$uid/docker.sock docker"
   fi
 }
 
 want_logins() {
   [ -n "$login_user" ] || return 0
-  if in_use docker && command -v docker >/dev/null; then
+  if in_use docker && { has_rootless_docker || command -v docker >/dev/null; }; then
     want_login docker "$(docker_account)"
   fi
   if in_use podman && find_podman; then
@@ -2228,6 +2255,7 @@ refuse_arguments() {
 
 parse_arguments() {
   command=
+  option=
   asked_login=
   while [ $# -gt 0 ]; do
     case $1 in
@@ -2248,7 +2276,7 @@ parse_arguments() {
       --login=*) asked_login=${1#*=} option=--login ;;
       *) refuse_arguments "expected apply, check, remove, --system-trust or --login USER, got \"$1\"" ;;
     esac
-    case ${option-}:$asked_login in
+    case $option:$asked_login in
       --login: | --login:[!A-Za-z0-9]* | --login:*[!A-Za-z0-9._@-]*)
         refuse_arguments "--login: expected a user of the registry, got \"$asked_login\""
         ;;
@@ -2256,7 +2284,7 @@ parse_arguments() {
     shift
   done
   command=${command:-apply}
-  if [ -n "${option-}" ] && [ "$command" != apply ]; then
+  if [ -n "$option" ] && [ "$command" != apply ]; then
     refuse_arguments "$command takes no $option"
   fi
 }
@@ -2490,15 +2518,17 @@ set_up_runtimes() {
     [ -n "$login_user" ] || return 0
   fi
   if docker_is_here; then here=yes; else here=no; fi
-  if chosen docker "$here"; then
+  if { [ "$here" = yes ] || ! has_rootless_docker; } && chosen docker "$here"; then
     [ "$here" = no ] || used="$used docker"
     set_up_docker
     daemon=$here
     say_trusts docker
-    tell_of_builders
   fi
   case " ${runtimes:-docker} " in
-    *' docker '*) set_up_rootless_docker ;;
+    *' docker '*)
+      set_up_rootless_docker
+      tell_of_builders
+      ;;
   esac
   if podman_is_here; then here=yes; else here=no; fi
   if chosen podman "$here"; then
