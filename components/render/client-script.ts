@@ -1,10 +1,13 @@
 import { isIP } from "node:net";
+import { adopt } from "./client/adopt";
 import { block } from "./client/block";
+import { byHand } from "./client/by-hand";
 import { containerd } from "./client/containerd";
 import { credentials } from "./client/credentials";
 import { docker } from "./client/docker";
 import { hostKey } from "./client/host-key";
 import { hostsFile } from "./client/hosts";
+import { lock } from "./client/lock";
 import { login as loginPart } from "./client/login";
 import { main } from "./client/main";
 import { manifest } from "./client/manifest";
@@ -111,6 +114,7 @@ export function renderClientScript(values: ClientScriptValues): string {
   return [
     header(values),
     settings(values),
+    lock,
     manifest,
     block,
     services,
@@ -125,11 +129,12 @@ export function renderClientScript(values: ClientScriptValues): string {
     loginPart,
     pulls,
     hostKey,
+    adopt,
+    byHand,
     main,
-    // Braces, so that a script cut short on its way does nothing; and no command can read on in
-    // the script, which may be standard input.
+    // Braces, so that a script cut short on its way does nothing.
     `{
-  main "$@" </dev/null
+  main "$@"
 }
 `,
   ].join("\n");
@@ -161,6 +166,7 @@ function header({ name, hosts, login }: ClientScriptValues): string {
 #   sudo sh trust.sh           set it up, or bring it up to date
 #   sudo sh trust.sh check     tell what has changed since, and change nothing
 #   sudo sh trust.sh remove    take all of it away
+#   sh trust.sh --help         the options --system-trust and --login USER
 #
 # Made by Pulumi for the registry "${name}". ${login ? "It holds a password." : "It holds no secret."}
 `;
@@ -172,7 +178,7 @@ function settings(values: ClientScriptValues): string {
   return `set -euf
 umask 022
 LC_ALL=C
-PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin
 export LC_ALL PATH
 
 name=${quote(name)}

@@ -334,13 +334,15 @@ describe.each([
     const said = await apply({ hosts: ["hub.test"] });
     expect(said).toContain(`${kind}: trusts hub.test, hub.test:443; not proved: `);
     const ca = "/var/lib/private-registry/private-registry-test/ca.crt";
-    expect((await machine.exec(`cat ${yaml}`)).stdout).toBe(`configs:
+    expect((await machine.exec(`cat ${yaml}`)).stdout).toBe(`configs: # private-registry
+# BEGIN private-registry private-registry-test
   "hub.test":
     tls:
       ca_file: ${ca}
   "hub.test:443":
     tls:
       ca_file: ${ca}
+# END private-registry private-registry-test
 `);
     expect(await apply({ hosts: ["hub.test"] })).toBe(said);
     expect(await restarts()).toBe("restarted\n");
@@ -361,8 +363,8 @@ describe.each([
     expect(await listing(machine)).toBe(before);
   });
 
-  it("keeps a registries.yaml of somebody else, and says what to add until it is there", async () => {
-    await machine.exec(`echo 'configs:' >${yaml}`);
+  it("keeps a registries.yaml that it does not understand, and says what to add until it is there", async () => {
+    await machine.exec(`echo '"configs":' >${yaml}`);
     const theirs = await listing(machine);
     const said = await apply({ hosts: ["hub.test"] });
     const lines = /then restart .*:\n((?: .*\n)+)/.exec(said)?.[1] ?? "";

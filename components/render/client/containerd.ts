@@ -45,18 +45,22 @@ place_hosts_files() {
       foreign="$foreign $file"
       continue
     fi
-    text="server = \\"https://$registry\\"
+    place "$file" "$(hosts_toml "$registry" "$login_basic" "$ca_pem")" "\${login_basic:+077}"
+  done
+}
+
+# REGISTRY CREDENTIALS CA
+hosts_toml() {
+  ca_line=\${3:+"ca = \\"$state/ca.crt\\""}
+  say "server = \\"https://$1\\"
 $ca_line
 
-[host.\\"https://$registry\\"]
+[host.\\"https://$1\\"]
   capabilities = [\\"pull\\", \\"resolve\\", \\"push\\"]
   $ca_line"
-    [ -z "$login_basic" ] || text="$text
-
-[host.\\"https://$registry\\".header]
-  authorization = \\"Basic $login_basic\\""
-    place "$file" "$text" "\${login_basic:+077}"
-  done
+  [ -z "$2" ] || say "
+[host.\\"https://$1\\".header]
+  authorization = \\"Basic $2\\""
 }
 
 # RUNTIME
@@ -65,7 +69,7 @@ tell_of_foreign() {
     say "$1: $file is not this script's and stays as it is; add: $ca_line"
   done
   if [ -n "$login_basic" ]; then
-    say "$1: logs in as $login_user for whoever pulls with it"
+    say "$1: logs in as \${login_user:-$kept_login} for whoever pulls with it"
   fi
 }
 
@@ -253,6 +257,7 @@ $lines
   make_folder "\${containerd_toml%/*}"
   # Beside the other, for it may name files from there.
   unfinished=\${containerd_toml%/*}/.private-registry-new
+  make_private "$unfinished"
   if ! try_config_path; then
     rm -f "$unfinished"
     unfinished=
@@ -264,13 +269,15 @@ $lines
   fi
   want_config_path
   : >"$state/restart-containerd"
+  remember "$containerd_toml" "$text"
   if [ -e "$containerd_toml" ]; then
     overwrite "$containerd_toml" "$unfinished" || return
-    rm "$unfinished"
   else
+    chmod 644 "$unfinished"
     mv "$unfinished" "$containerd_toml"
   fi
   unfinished=
+  settle "$containerd_toml"
 }
 
 # Makes the new config.toml; whether containerd understands it as it is meant.

@@ -170,7 +170,7 @@ find_credentials() {
   program=$1
   account=$2
   case $program in
-    docker) file=$(home_of "$account")/.docker/config.json ;;
+    docker) file=$(docker_home "$account")/.docker/config.json ;;
     podman) file=$(home_of "$account")/.config/containers/auth.json ;;
     podman-run) file=/run/containers/$(id -u "$account")/auth.json ;;
     podman-session) file=/run/user/$(id -u "$account")/containers/auth.json ;;

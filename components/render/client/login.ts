@@ -73,13 +73,13 @@ find_podman() {
 find_docker() {
   docker=docker
   if [ "$account" = "$user" ] && [ -S "/run/user/$uid/docker.sock" ]; then
-    docker="DOCKER_HOST=unix:///run/user/$uid/docker.sock docker"
+    docker="PATH=\\"\\$PATH:\\$HOME/bin\\" DOCKER_HOST=unix:///run/user/$uid/docker.sock docker"
   fi
 }
 
 want_logins() {
   [ -n "$login_user" ] || return 0
-  if in_use docker && command -v docker >/dev/null; then
+  if in_use docker && { has_rootless_docker || command -v docker >/dev/null; }; then
     want_login docker "$(docker_account)"
   fi
   if in_use podman && find_podman; then

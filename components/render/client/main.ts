@@ -67,10 +67,13 @@ bring_up_to_date() {
   set_up_system_store
   set_up_hosts
   want_logins
+  keep_logins
   forget_unwanted
   refresh_system_store
+  write_choices
   write_manifest
   [ -z "$left" ] || exit 1
+  tell_of_manager
 }
 
 # Says whose set-up this is.
@@ -96,14 +99,17 @@ set_up_runtimes() {
     [ -n "$login_user" ] || return 0
   fi
   if docker_is_here; then here=yes; else here=no; fi
-  if chosen docker "$here"; then
+  if { [ "$here" = yes ] || ! has_rootless_docker; } && chosen docker "$here"; then
     [ "$here" = no ] || used="$used docker"
     set_up_docker
     daemon=$here
     say_trusts docker
   fi
   case " \${runtimes:-docker} " in
-    *' docker '*) set_up_rootless_docker ;;
+    *' docker '*)
+      set_up_rootless_docker
+      tell_of_builders
+      ;;
   esac
   if podman_is_here; then here=yes; else here=no; fi
   if chosen podman "$here"; then
@@ -139,6 +145,9 @@ remove() {
     say "left as it is: it was set up as $other since"
     return
   fi
+  if [ -z "$client" ] && [ -n "$other" ]; then
+    say "managed by Pulumi as $other, which may set this machine up again: take it out of the clients there"
+  fi
   forget_unwanted
   refresh_system_store
   write_manifest
@@ -150,27 +159,29 @@ on_exit() {
   status=$?
   trap - EXIT
   set +e
+  show_typing
   [ -z "$unfinished" ] || rm -f "$unfinished"
-  rm -f "$state/file.new"
-  rm -rf "$scratch"
-  if [ "$status" -ne 0 ] && [ "$undo_on_failure" = yes ]; then
-    complain 'this first set-up failed, so what it had made is taken away again'
-    read_manifests
-    wanted=$newline
-    left=
-    forget_unwanted
-    refresh_system_store
-    write_manifest
+  if [ -n "$locked" ]; then
+    rm -f "$state/file.new"
+    rm -rf "$scratch"
+    [ "$status" -eq 0 ] || [ "$undo_on_failure" = no ] || undo
+    release_lock
   fi
   exit "$status"
 }
 
+undo() {
+  complain 'this first set-up failed, so what it had made is taken away again'
+  read_manifests
+  wanted=$newline
+  left=
+  forget_unwanted
+  refresh_system_store
+  write_manifest
+}
+
 main() {
-  command=\${1:-apply}
-  case $command in
-    apply | check | remove) ;;
-    *) fail "expected the argument apply, check or remove, got \\"$command\\"" ;;
-  esac
+  parse_arguments "$@"
   [ "$(id -u)" -eq 0 ] || fail "$(id -un) cannot change /etc: run this as root, such as with sudo"
   for folder in /etc /var/lib; do
     [ -w "$folder" ] || fail "$folder cannot be written: mount it writable"
@@ -180,10 +191,20 @@ main() {
   trap 'exit 129' HUP
   trap 'exit 130' INT
   trap 'exit 143' TERM
+  ask_password
+  # No command can read on in the script, which may be standard input.
+  run </dev/null
+}
+
+run() {
+  take_lock
+  recover_files
   read_manifests
   find_user
   show_host_key
   say "$heading"
+  adopt
+  [ "$command" = remove ] || keep_choices
   case $command in
     apply) apply ;;
     check) check ;;

@@ -2,15 +2,22 @@
  * Makes files and folders, and remembers them, so that a later run can take away exactly those.
  *
  * The manifest has one line for each: `folder PATH`, `file PATH`, `hosts PATH` (a block in it),
- * `block PATH` (one that all registries share), `empty PATH` (a file made for a block), and
- * `credentials` and `login` (see login.ts). A line is written before its thing is made: an
- * interrupted run leaves nothing unknown.
+ * `yaml PATH` (one below a key of it), `block PATH` (one that all registries share), `empty PATH` (a
+ * file made for a block), `mode MODE PATH` (what a file's mode was), `refresh COMMAND` (what has to
+ * run yet), and `credentials` and `login` (see login.ts). A line is written before its thing is
+ * made: an interrupted run leaves nothing unknown.
+ *
+ * The folder `written` has the text that a run wrote into each file, by which it is told from what
+ * others have written there since.
  *
  * A check goes the same way through the script, and only notes what it would change.
  */
 export const manifest = `# --- What this script made, and its manifest ---
 
-state=/var/lib/private-registry/$name
+states=/var/lib/private-registry
+state=$states/$name
+# Where what others wrote is kept, if it cannot stay where it is.
+saved=/var/lib/private-registry.saved
 newline='
 '
 # The manifests of earlier runs: this registry's, and all registries' on this machine.
@@ -20,9 +27,6 @@ made_by_any=$newline
 wanted=$newline
 # What earlier runs made and this one could not take away.
 left=
-# The files that this run placed, and those that it took away.
-placed=$newline
-taken=$newline
 # A file that is being written.
 unfinished=
 # What a check has found, one line for each.
@@ -67,20 +71,36 @@ includes() {
 }
 
 read_manifests() {
+  made=$newline
   if [ -f "$state/manifest" ]; then
     made=$newline$(cat "$state/manifest")$newline
   fi
+  states_of_all=
+  made_by_others=$newline
   set +f
-  made_by_any=$newline$(cat /var/lib/private-registry/*/manifest 2>/dev/null || :)$newline
+  made_by_any=$newline$(cat "$states"/*/manifest 2>/dev/null || :)$newline
+  for each_state in "$states"/*/manifest; do
+    each_state=\${each_state%/manifest}
+    states_of_all="$states_of_all $each_state"
+    [ "$each_state" = "$state" ] ||
+      made_by_others=$made_by_others$(cat "$each_state/manifest" 2>/dev/null || :)$newline
+  done
   set -f
 }
 
 # KIND PATH: this run wants it, and may be about to make it.
 want() {
-  includes "$wanted" "$1 $2" && return
+  ! includes "$wanted" "$1 $2" || return 0
   wanted="$wanted$1 $2$newline"
-  if ! includes "$made" "$1 $2" && [ "$command" = apply ]; then
+  if ! includes "$made" "$1 $2" && [ "$command" != check ]; then
     say "$1 $2" >>"$state/manifest"
+  fi
+}
+
+# LINE
+unwant() {
+  if includes "$wanted" "$1"; then
+    wanted=\${wanted%%"$newline$1$newline"*}$newline\${wanted#*"$newline$1$newline"}
   fi
 }
 
@@ -101,24 +121,159 @@ make_folder() {
   [ -z "$owner" ] || chown "$owner" "$1"
 }
 
-# PATH TEXT [UMASK]: a file of this script's own. It is there in full or not at all.
+# FILE: an empty one for what not everybody may read.
+make_private() {
+  rm -f "$1" && (umask 077 && : >"$1")
+}
+
+# FILE [STATE]: sets $copy to where a registry's script, by default this one's, keeps what it wrote.
+find_copy() {
+  copy=\${2:-$state}/written/$(printf '%s' "$1" | cksum | tr ' ' -)
+}
+
+# FILE TEXT: before it is written. What was written before counts until that is settled.
+remember() {
+  find_copy "$1"
+  [ -d "$state/written" ] || mkdir -m 700 "$state/written"
+  (umask 077 && printf '%s' "$2" >"$copy.next")
+}
+
+# FILE: it has been written.
+settle() {
+  find_copy "$1"
+  [ ! -e "$copy.next" ] || mv -f "$copy.next" "$copy"
+}
+
+# FILE TEXT: nothing is to be written, but a killed run may have left it unsettled, and the version
+# before this knew no copies.
+keep_copy() {
+  ! is_own "$1" && [ "$command" != check ] || return 0
+  find_copy "$1"
+  if [ -f "$copy.next" ] || [ ! -f "$copy" ] || [ "$(cat "$copy")$newline" != "$2" ]; then
+    remember "$1" "$2"
+    settle "$1"
+  fi
+}
+
+unremember() {
+  find_copy "$1"
+  rm -f "$copy" "$copy.next"
+}
+
+# FILE: sets $content to all bytes of it, with the end of its last line if it has one.
+read_file() {
+  content=$(cat "$1" && printf .) && content=\${content%.}
+}
+
+# FILE STATE...: sets $text to the longest text that the scripts with these folders are known to have
+# written into it, and that its $content still has.
+find_written() {
+  text=
+  file_of_text=$1
+  shift
+  for each_state in "$@"; do
+    find_copy "$file_of_text" "$each_state"
+    for each_copy in "$copy.next" "$copy"; do
+      [ -f "$each_copy" ] || continue
+      known_text=$(cat "$each_copy" && printf .)
+      known_text=\${known_text%.}
+      [ "\${#known_text}" -gt "\${#text}" ] || continue
+      case $content in
+        *"$known_text"*) text=$known_text ;;
+      esac
+    done
+  done
+  [ -n "$text" ]
+}
+
+# FILE: sets $others to the folders of the other registries whose manifests have the line "KIND FILE".
+find_others() {
+  set +f
+  others=$(grep -lxF -e "$1" "$states"/*/manifest 2>/dev/null | grep -vxF "$state/manifest" |
+    sed 's,/manifest$,,') || :
+  set -f
+}
+
+# LINE: whether another registry's manifest has it.
+others_want() {
+  find_others "$1"
+  [ -n "$others" ]
+}
+
+# FILE: sets $aside to where it can be kept for whoever wrote it.
+find_aside() {
+  aside=$saved$1
+  number=1
+  while [ -e "$aside" ] || [ -L "$aside" ]; do
+    number=$((number + 1))
+    aside=$saved$1.$number
+  done
+  (umask 077 && mkdir -p "\${aside%/*}")
+}
+
+# FILE: moves away what somebody else has written there, and says so.
+save_aside() {
+  find_aside "$1" && mv "$1" "$aside" || return
+  say "$1: somebody has changed it since this script wrote it; what it held is now $aside"
+}
+
+# PATH TEXT [UMASK]: a file of this script's own. It is there in full or not at all. What others have
+# put before or behind its text stays there.
 place() {
   want_folder "\${1%/*}"
   want file "$1"
-  if [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; then
-    return
+  new=$2$newline
+  [ ! -d "$1" ] || fail "$1: expected a file or nothing, got a folder; remove it, then run this again"
+  if [ -e "$1" ]; then
+    read_file "$1"
+    is_own "$1" || merge "$1"
+    if [ "$new" = "$content" ]; then
+      keep_copy "$1" "$2$newline"
+      return
+    fi
   fi
   ! noted "$1" || return 0
   make_folder "\${1%/*}"
-  placed="$placed$1$newline"
   # What it held before is gone.
-  [ ! -f "$1" ] || taken="$taken$1$newline"
+  if [ -f "$1" ]; then due_in_store "$1" --fresh; else due_in_store "$1"; fi
+  is_own "$1" || remember "$1" "$2$newline"
   unfinished=\${1%/*}/.private-registry-new
   rm -f "$unfinished"
-  (umask "\${3:-022}" && printf '%s\\n' "$2" >"$unfinished")
+  (umask "\${3:-022}" && printf '%s' "$new" >"$unfinished")
   [ -z "$owner" ] || chown "$owner" "$unfinished"
   mv -f "$unfinished" "$1"
   unfinished=
+  settle "$1"
+}
+
+# FILE: whether it is in this script's own folder, where nobody else writes.
+is_own() {
+  case $1 in
+    "$state"/*) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
+# FILE: makes $new of $content, which is there, and of $new, which is to be.
+merge() {
+  # shellcheck disable=SC2086 # a list of words
+  if find_written "$1" "$state" $states_of_all; then
+    new=\${content%%"$text"*}$new\${content#*"$text"}
+    return
+  fi
+  case $content in
+    *"$new"*) new=$content ;;
+    ?*) [ "$command" != apply ] || written_before "$1" || save_aside "$1" ;;
+  esac
+}
+
+# FILE: whether another registry's script wrote it that remembered no text.
+written_before() {
+  find_others "file $1"
+  for other in $others; do
+    [ -d "$other/written" ] || return 0
+  done
+  return 1
 }
 
 # FOLDER: the CA in a folder whose every *.crt is trusted. A ca.crt of somebody else stays as it is.
@@ -135,60 +290,167 @@ place_ca() {
 # taken away stays in the manifest.
 forget_unwanted() {
   newest_first=
+  modes=
   IFS=$newline
   for line in $made; do
-    includes "$wanted" "$line" || newest_first="$line$newline$newest_first"
+    ! includes "$wanted" "$line" || continue
+    case $line in
+      # Not before the secret is gone.
+      'mode '*) modes="$modes$line$newline" ;;
+      *) newest_first="$line$newline$newest_first" ;;
+    esac
   done
-  for line in $newest_first; do
+  for unwanted in $newest_first$modes; do
     unset IFS
     # In their own order: what was made first goes last the next time, too.
-    forget "\${line%% *}" "\${line#* }" || left="$line$newline$left"
+    forget "\${unwanted%% *}" "\${unwanted#* }" || left=$unwanted$newline$left
   done
   unset IFS
 }
 
+# KIND PATH: takes it away, unless another registry's script wants it as well.
 forget() {
-  ! noted "$1 $2" || return 0
-  # shellcheck disable=SC2086 # two lines are of words
   case $1 in
-    file)
-      # One for the same registry that another installation has taken over.
-      ! others_want "$1 $2" || return 0
-      if [ -e "$2" ] || [ -L "$2" ]; then
-        taken="$taken$2$newline"
-        rm -f "$2"
-      fi
+    # It is to be done yet.
+    refresh) want refresh "$2" ;;
+    file | folder | hosts | yaml | block | empty | mode | credentials | login)
+      ! noted "$1 $2" || return 0
+      "forget_$1" "$2"
       ;;
-    folder)
-      # Not empty: somebody else uses it by now.
-      rmdir "$2" 2>/dev/null || :
-      ;;
-    # The file was made for a block; whatever else it holds by now is not this script's.
-    empty) [ -s "$2" ] || rm -f "$2" ;;
-    hosts) write_block "$2" "private-registry $name" '' ;;
-    block) others_want "$1 $2" || write_block "$2" "$containerd_mark" '' ;;
-    credentials) restore_credentials $2 ;;
-    login) log_out $2 ;;
   esac
 }
 
-# LINE: whether another registry's manifest has it.
-others_want() {
-  set +f
-  others=$(grep -lxF -e "$1" /var/lib/private-registry/*/manifest | grep -vxF "$state/manifest") || :
-  set -f
-  [ -n "$others" ]
+forget_file() {
+  case $1 in
+    # The version before this had the whole file, which is a matter of the lines now.
+    */registries.yaml)
+      if ! includes "$wanted" "yaml $1"; then
+        forget_yaml "$1" && forget_empty "$1" || return
+      fi
+      return
+      ;;
+  esac
+  rm -f "\${1%/*}/.private-registry-new"
+  find_others "file $1"
+  if [ -n "$others" ]; then
+    hand_over "$1"
+  elif [ -d "$1" ]; then
+    :
+  elif [ -L "$1" ]; then
+    save_aside "$1"
+  elif [ -e "$1" ]; then
+    due_in_store "$1" --fresh
+    read_file "$1" || return
+    if is_own "$1"; then
+      rm -f "$1"
+    elif find_written "$1" "$state"; then
+      rest=\${content%%"$text"*}\${content#*"$text"}
+      if [ -z "$(printf '%s' "$rest" | tr -d '[:space:]')" ]; then
+        rm -f "$1"
+      else
+        make_private "$state/file.new" &&
+          printf '%s' "$rest" >"$state/file.new" &&
+          overwrite "$1" "$state/file.new" || return
+        say "$1: what somebody else has put there stays"
+      fi
+    elif [ -n "$content" ]; then
+      save_aside "$1"
+    else
+      rm -f "$1"
+    fi
+  fi || return
+  unremember "$1"
+}
+
+# FILE: one of the same registry, as another of its installations wrote it, if this one wrote later.
+hand_over() {
+  [ -f "$1" ] || return 0
+  read_file "$1" || return
+  # shellcheck disable=SC2086 # a list of words
+  ! find_written "$1" $others || return 0
+  find_written "$1" "$state" || return 0
+  for other in $others; do
+    find_copy "$1" "$other"
+    [ -f "$copy" ] || continue
+    due_in_store "$1" --fresh
+    make_private "$state/file.new" && {
+      printf '%s' "\${content%%"$text"*}" && cat "$copy" && printf '%s' "\${content#*"$text"}"
+    } >"$state/file.new" && overwrite "$1" "$state/file.new"
+    return
+  done
+}
+
+forget_folder() {
+  # What a killed run was writing.
+  rm -f "$1/.private-registry-new"
+  if rmdir "$1" 2>/dev/null || [ ! -d "$1" ] || others_want "folder $1"; then
+    return
+  fi
+  # Somebody else uses it by now, unless something in it could not be taken away.
+  case $newline$left in
+    *"$newline"*" $1/"*) return 1 ;;
+  esac
+}
+
+# The file was made for a block; whatever else it holds by now is not this script's.
+forget_empty() {
+  [ -s "$1" ] || others_want "empty $1" || rm -f "$1"
+}
+
+forget_hosts() {
+  write_block "$1" "private-registry $name" '' && unremember "$1"
+}
+
+forget_block() {
+  rm -f "\${1%/*}/.private-registry-new"
+  others_want "block $1" || write_block "$1" "$containerd_mark" '' || return
+  unremember "$1"
+}
+
+# "MODE FILE": as it was before it was given a secret.
+forget_mode() {
+  if others_want "mode $1" || [ ! -e "\${1#* }" ] || [ "$(stat -c %a "\${1#* }")" != 600 ]; then
+    return 0
+  fi
+  case $newline$left in
+    *"\${newline}yaml \${1#* }$newline"*) return 1 ;;
+  esac
+  chmod "\${1%% *}" "\${1#* }"
+}
+
+forget_credentials() {
+  # shellcheck disable=SC2086 # words
+  restore_credentials $1
+}
+
+# "PROGRAM ACCOUNT USER REGISTRY": another installation may be logged in as another user.
+forget_login() {
+  # shellcheck disable=SC2086 # words
+  set -- $1
+  IFS=$newline
+  for other in $made_by_others; do
+    case $other in
+      "login $1 $2 "*" $4")
+        unset IFS
+        return
+        ;;
+    esac
+  done
+  unset IFS
+  log_out "$@"
 }
 
 write_manifest() {
   [ "$command" != check ] || return 0
   text=\${wanted#"$newline"}$left
   if [ -z "$text" ]; then
-    rm -f "$state/manifest" "$state/client" "$state/restart-containerd" "$state/restart-k3s" \
-      "$state/restart-rke2"
-    rmdir "$state/logins" "$state" 2>/dev/null || :
-    rmdir /var/lib/private-registry 2>/dev/null || :
-  elif [ "$newline$text" != "$made" ]; then
+    if [ -e "$state/overwriting" ]; then
+      rm -f "$state/manifest"
+      return
+    fi
+    rm -rf "$state"
+    rmdir "$states" 2>/dev/null || :
+  elif [ "$text" != "$(cat "$state/manifest" 2>/dev/null)$newline" ]; then
     unfinished=$state/manifest.new
     printf '%s' "$text" >"$unfinished"
     mv -f "$unfinished" "$state/manifest"

@@ -15,6 +15,8 @@ set_up_system_store() {
   for store in $stores; do
     if [ -d "\${store%:*}" ] && command -v "\${store#*:}" >/dev/null; then
       place_in_store "\${store%:*}"
+      # The version before this forgot a command that had failed.
+      [ "$adopts" = no ] || want refresh "\${store#*:}"
       in_store=yes
       return
     fi
@@ -36,24 +38,33 @@ place_in_store() {
   done
 }
 
-# Has the stores read that this run has placed something in, or taken something from.
-refresh_system_store() {
+# FILE [--fresh]: if it is in a store, the store has to be read again, which is due until it is done.
+due_in_store() {
   for store in $stores; do
-    folder=\${store%:*}
-    command -v "\${store#*:}" >/dev/null || continue
-    case $taken in
-      # Only a fresh start forgets there what is gone.
-      *"$newline$folder/"*)
-        case $store in
-          *:update-ca-certificates) run_quietly update-ca-certificates --fresh || return ;;
-          *) run_quietly update-ca-trust || return ;;
+    case $1 in
+      "\${store%:*}"/*)
+        # Only a fresh start forgets there what is gone.
+        case $store:\${2-} in
+          *:update-ca-certificates:--fresh) want refresh 'update-ca-certificates --fresh' ;;
+          *) want refresh "\${store#*:}" ;;
         esac
-        continue
         ;;
     esac
-    case $placed in
-      *"$newline$folder/"*) run_quietly "\${store#*:}" || return ;;
-    esac
+  done
+}
+
+# Has the stores read that are due.
+refresh_system_store() {
+  for reader in 'update-ca-certificates --fresh' update-ca-certificates update-ca-trust; do
+    if ! includes "$wanted" "refresh $reader" || noted "the certificates that $reader reads"; then
+      continue
+    fi
+    if command -v "\${reader%% *}" >/dev/null; then
+      # shellcheck disable=SC2086 # words
+      run_quietly $reader || return
+    fi
+    unwant "refresh $reader"
+    unwant "refresh \${reader%% *}"
   done
 }
 

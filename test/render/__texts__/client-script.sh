@@ -4,13 +4,14 @@
 #   sudo sh trust.sh           set it up, or bring it up to date
 #   sudo sh trust.sh check     tell what has changed since, and change nothing
 #   sudo sh trust.sh remove    take all of it away
+#   sh trust.sh --help         the options --system-trust and --login USER
 #
 # Made by Pulumi for the registry "private-registry-dev-hub". It holds no secret.
 
 set -euf
 umask 022
 LC_ALL=C
-PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin
 export LC_ALL PATH
 
 name=private-registry-dev-hub
@@ -43,9 +44,76 @@ login_basic=
 client=''
 tell_host_key=no
 
+# --- One run at a time ---
+
+# The lock that this run has.
+locked=
+
+# PROCESS: sets $stamp to what tells it from later ones of the same number; empty if it is gone.
+find_stamp() {
+  stamp=
+  if [ ! -r /proc/self/stat ]; then
+    ! kill -0 "$1" 2>/dev/null || stamp=$1.
+    return
+  fi
+  { IFS= read -r words <"/proc/$1/stat"; } 2>/dev/null || return 0
+  # The name may hold anything, but ends with the last bracket.
+  # shellcheck disable=SC2086 # a list of words, whose twentieth is when it began
+  set -- "$1" ${words##*) }
+  stamp=$1.${21}
+}
+
+# LOCK: takes it, unless one who lives has it. Only who has the lock of a dead holder may end it.
+take() {
+  ! ln -sn "$me" "$1" 2>/dev/null || return 0
+  holder=$(readlink "$1") || return
+  find_stamp "${holder%%.*}"
+  [ "$stamp" != "$holder" ] || return
+  set -- "$1" "$holder"
+  take "$1.$2" || return
+  [ "$(readlink "$1")" != "$2" ] || rm -f "$1"
+  rm -f "$1.$2"
+  ln -sn "$me" "$1" 2>/dev/null
+}
+
+take_lock() {
+  find_stamp $$
+  me=$stamp
+  for folder in /run /var/run /var/lib; do
+    if [ -d "$folder" ] && [ -w "$folder" ]; then
+      break
+    fi
+  done
+  waited=0
+  waits_for=
+  until take "$folder/private-registry.lock"; do
+    holder=$(readlink "$folder/private-registry.lock") || holder=
+    if [ "$holder" != "$waits_for" ]; then
+      waits_for=$holder
+      waited=0
+    fi
+    if [ "$waited" -ge 600 ]; then
+      [ -n "$holder" ] || fail "$folder/private-registry.lock cannot be made: free the way for it"
+      fail "process ${holder%%.*} on this machine is setting up or removing a registry here, and has" \
+        "not ended for 10 minutes; end it, or wait for it, then run this again"
+    fi
+    sleep 1
+    waited=$((waited + 1))
+  done
+  locked=$folder/private-registry.lock
+}
+
+release_lock() {
+  [ -z "$locked" ] || rm -f "$locked"
+  locked=
+}
+
 # --- What this script made, and its manifest ---
 
-state=/var/lib/private-registry/$name
+states=/var/lib/private-registry
+state=$states/$name
+# Where what others wrote is kept, if it cannot stay where it is.
+saved=/var/lib/private-registry.saved
 newline='
 '
 # The manifests of earlier runs: this registry's, and all registries' on this machine.
@@ -55,9 +123,6 @@ made_by_any=$newline
 wanted=$newline
 # What earlier runs made and this one could not take away.
 left=
-# The files that this run placed, and those that it took away.
-placed=$newline
-taken=$newline
 # A file that is being written.
 unfinished=
 # What a check has found, one line for each.
@@ -102,20 +167,36 @@ includes() {
 }
 
 read_manifests() {
+  made=$newline
   if [ -f "$state/manifest" ]; then
     made=$newline$(cat "$state/manifest")$newline
   fi
+  states_of_all=
+  made_by_others=$newline
   set +f
-  made_by_any=$newline$(cat /var/lib/private-registry/*/manifest 2>/dev/null || :)$newline
+  made_by_any=$newline$(cat "$states"/*/manifest 2>/dev/null || :)$newline
+  for each_state in "$states"/*/manifest; do
+    each_state=${each_state%/manifest}
+    states_of_all="$states_of_all $each_state"
+    [ "$each_state" = "$state" ] ||
+      made_by_others=$made_by_others$(cat "$each_state/manifest" 2>/dev/null || :)$newline
+  done
   set -f
 }
 
 # KIND PATH: this run wants it, and may be about to make it.
 want() {
-  includes "$wanted" "$1 $2" && return
+  ! includes "$wanted" "$1 $2" || return 0
   wanted="$wanted$1 $2$newline"
-  if ! includes "$made" "$1 $2" && [ "$command" = apply ]; then
+  if ! includes "$made" "$1 $2" && [ "$command" != check ]; then
     say "$1 $2" >>"$state/manifest"
+  fi
+}
+
+# LINE
+unwant() {
+  if includes "$wanted" "$1"; then
+    wanted=${wanted%%"$newline$1$newline"*}$newline${wanted#*"$newline$1$newline"}
   fi
 }
 
@@ -136,24 +217,159 @@ make_folder() {
   [ -z "$owner" ] || chown "$owner" "$1"
 }
 
-# PATH TEXT [UMASK]: a file of this script's own. It is there in full or not at all.
+# FILE: an empty one for what not everybody may read.
+make_private() {
+  rm -f "$1" && (umask 077 && : >"$1")
+}
+
+# FILE [STATE]: sets $copy to where a registry's script, by default this one's, keeps what it wrote.
+find_copy() {
+  copy=${2:-$state}/written/$(printf '%s' "$1" | cksum | tr ' ' -)
+}
+
+# FILE TEXT: before it is written. What was written before counts until that is settled.
+remember() {
+  find_copy "$1"
+  [ -d "$state/written" ] || mkdir -m 700 "$state/written"
+  (umask 077 && printf '%s' "$2" >"$copy.next")
+}
+
+# FILE: it has been written.
+settle() {
+  find_copy "$1"
+  [ ! -e "$copy.next" ] || mv -f "$copy.next" "$copy"
+}
+
+# FILE TEXT: nothing is to be written, but a killed run may have left it unsettled, and the version
+# before this knew no copies.
+keep_copy() {
+  ! is_own "$1" && [ "$command" != check ] || return 0
+  find_copy "$1"
+  if [ -f "$copy.next" ] || [ ! -f "$copy" ] || [ "$(cat "$copy")$newline" != "$2" ]; then
+    remember "$1" "$2"
+    settle "$1"
+  fi
+}
+
+unremember() {
+  find_copy "$1"
+  rm -f "$copy" "$copy.next"
+}
+
+# FILE: sets $content to all bytes of it, with the end of its last line if it has one.
+read_file() {
+  content=$(cat "$1" && printf .) && content=${content%.}
+}
+
+# FILE STATE...: sets $text to the longest text that the scripts with these folders are known to have
+# written into it, and that its $content still has.
+find_written() {
+  text=
+  file_of_text=$1
+  shift
+  for each_state in "$@"; do
+    find_copy "$file_of_text" "$each_state"
+    for each_copy in "$copy.next" "$copy"; do
+      [ -f "$each_copy" ] || continue
+      known_text=$(cat "$each_copy" && printf .)
+      known_text=${known_text%.}
+      [ "${#known_text}" -gt "${#text}" ] || continue
+      case $content in
+        *"$known_text"*) text=$known_text ;;
+      esac
+    done
+  done
+  [ -n "$text" ]
+}
+
+# FILE: sets $others to the folders of the other registries whose manifests have the line "KIND FILE".
+find_others() {
+  set +f
+  others=$(grep -lxF -e "$1" "$states"/*/manifest 2>/dev/null | grep -vxF "$state/manifest" |
+    sed 's,/manifest$,,') || :
+  set -f
+}
+
+# LINE: whether another registry's manifest has it.
+others_want() {
+  find_others "$1"
+  [ -n "$others" ]
+}
+
+# FILE: sets $aside to where it can be kept for whoever wrote it.
+find_aside() {
+  aside=$saved$1
+  number=1
+  while [ -e "$aside" ] || [ -L "$aside" ]; do
+    number=$((number + 1))
+    aside=$saved$1.$number
+  done
+  (umask 077 && mkdir -p "${aside%/*}")
+}
+
+# FILE: moves away what somebody else has written there, and says so.
+save_aside() {
+  find_aside "$1" && mv "$1" "$aside" || return
+  say "$1: somebody has changed it since this script wrote it; what it held is now $aside"
+}
+
+# PATH TEXT [UMASK]: a file of this script's own. It is there in full or not at all. What others have
+# put before or behind its text stays there.
 place() {
   want_folder "${1%/*}"
   want file "$1"
-  if [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; then
-    return
+  new=$2$newline
+  [ ! -d "$1" ] || fail "$1: expected a file or nothing, got a folder; remove it, then run this again"
+  if [ -e "$1" ]; then
+    read_file "$1"
+    is_own "$1" || merge "$1"
+    if [ "$new" = "$content" ]; then
+      keep_copy "$1" "$2$newline"
+      return
+    fi
   fi
   ! noted "$1" || return 0
   make_folder "${1%/*}"
-  placed="$placed$1$newline"
   # What it held before is gone.
-  [ ! -f "$1" ] || taken="$taken$1$newline"
+  if [ -f "$1" ]; then due_in_store "$1" --fresh; else due_in_store "$1"; fi
+  is_own "$1" || remember "$1" "$2$newline"
   unfinished=${1%/*}/.private-registry-new
   rm -f "$unfinished"
-  (umask "${3:-022}" && printf '%s\n' "$2" >"$unfinished")
+  (umask "${3:-022}" && printf '%s' "$new" >"$unfinished")
   [ -z "$owner" ] || chown "$owner" "$unfinished"
   mv -f "$unfinished" "$1"
   unfinished=
+  settle "$1"
+}
+
+# FILE: whether it is in this script's own folder, where nobody else writes.
+is_own() {
+  case $1 in
+    "$state"/*) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
+# FILE: makes $new of $content, which is there, and of $new, which is to be.
+merge() {
+  # shellcheck disable=SC2086 # a list of words
+  if find_written "$1" "$state" $states_of_all; then
+    new=${content%%"$text"*}$new${content#*"$text"}
+    return
+  fi
+  case $content in
+    *"$new"*) new=$content ;;
+    ?*) [ "$command" != apply ] || written_before "$1" || save_aside "$1" ;;
+  esac
+}
+
+# FILE: whether another registry's script wrote it that remembered no text.
+written_before() {
+  find_others "file $1"
+  for other in $others; do
+    [ -d "$other/written" ] || return 0
+  done
+  return 1
 }
 
 # FOLDER: the CA in a folder whose every *.crt is trusted. A ca.crt of somebody else stays as it is.
@@ -170,59 +386,167 @@ place_ca() {
 # taken away stays in the manifest.
 forget_unwanted() {
   newest_first=
+  modes=
   IFS=$newline
   for line in $made; do
-    includes "$wanted" "$line" || newest_first="$line$newline$newest_first"
+    ! includes "$wanted" "$line" || continue
+    case $line in
+      # Not before the secret is gone.
+      'mode '*) modes="$modes$line$newline" ;;
+      *) newest_first="$line$newline$newest_first" ;;
+    esac
   done
-  for line in $newest_first; do
+  for unwanted in $newest_first$modes; do
     unset IFS
     # In their own order: what was made first goes last the next time, too.
-    forget "${line%% *}" "${line#* }" || left="$line$newline$left"
+    forget "${unwanted%% *}" "${unwanted#* }" || left=$unwanted$newline$left
   done
   unset IFS
 }
 
+# KIND PATH: takes it away, unless another registry's script wants it as well.
 forget() {
-  ! noted "$1 $2" || return 0
-  # shellcheck disable=SC2086 # two lines are of words
   case $1 in
-    file)
-      # One for the same registry that another installation has taken over.
-      ! others_want "$1 $2" || return 0
-      if [ -e "$2" ] || [ -L "$2" ]; then
-        taken="$taken$2$newline"
-        rm -f "$2"
-      fi
+    # It is to be done yet.
+    refresh) want refresh "$2" ;;
+    file | folder | hosts | yaml | block | empty | mode | credentials | login)
+      ! noted "$1 $2" || return 0
+      "forget_$1" "$2"
       ;;
-    folder)
-      # Not empty: somebody else uses it by now.
-      rmdir "$2" 2>/dev/null || :
-      ;;
-    # The file was made for a block; whatever else it holds by now is not this script's.
-    empty) [ -s "$2" ] || rm -f "$2" ;;
-    hosts) write_block "$2" "private-registry $name" '' ;;
-    block) others_want "$1 $2" || write_block "$2" "$containerd_mark" '' ;;
-    credentials) restore_credentials $2 ;;
-    login) log_out $2 ;;
   esac
 }
 
-# LINE: whether another registry's manifest has it.
-others_want() {
-  set +f
-  others=$(grep -lxF -e "$1" /var/lib/private-registry/*/manifest | grep -vxF "$state/manifest") || :
-  set -f
-  [ -n "$others" ]
+forget_file() {
+  case $1 in
+    # The version before this had the whole file, which is a matter of the lines now.
+    */registries.yaml)
+      if ! includes "$wanted" "yaml $1"; then
+        forget_yaml "$1" && forget_empty "$1" || return
+      fi
+      return
+      ;;
+  esac
+  rm -f "${1%/*}/.private-registry-new"
+  find_others "file $1"
+  if [ -n "$others" ]; then
+    hand_over "$1"
+  elif [ -d "$1" ]; then
+    :
+  elif [ -L "$1" ]; then
+    save_aside "$1"
+  elif [ -e "$1" ]; then
+    due_in_store "$1" --fresh
+    read_file "$1" || return
+    if is_own "$1"; then
+      rm -f "$1"
+    elif find_written "$1" "$state"; then
+      rest=${content%%"$text"*}${content#*"$text"}
+      if [ -z "$(printf '%s' "$rest" | tr -d '[:space:]')" ]; then
+        rm -f "$1"
+      else
+        make_private "$state/file.new" &&
+          printf '%s' "$rest" >"$state/file.new" &&
+          overwrite "$1" "$state/file.new" || return
+        say "$1: what somebody else has put there stays"
+      fi
+    elif [ -n "$content" ]; then
+      save_aside "$1"
+    else
+      rm -f "$1"
+    fi
+  fi || return
+  unremember "$1"
+}
+
+# FILE: one of the same registry, as another of its installations wrote it, if this one wrote later.
+hand_over() {
+  [ -f "$1" ] || return 0
+  read_file "$1" || return
+  # shellcheck disable=SC2086 # a list of words
+  ! find_written "$1" $others || return 0
+  find_written "$1" "$state" || return 0
+  for other in $others; do
+    find_copy "$1" "$other"
+    [ -f "$copy" ] || continue
+    due_in_store "$1" --fresh
+    make_private "$state/file.new" && {
+      printf '%s' "${content%%"$text"*}" && cat "$copy" && printf '%s' "${content#*"$text"}"
+    } >"$state/file.new" && overwrite "$1" "$state/file.new"
+    return
+  done
+}
+
+forget_folder() {
+  # What a killed run was writing.
+  rm -f "$1/.private-registry-new"
+  if rmdir "$1" 2>/dev/null || [ ! -d "$1" ] || others_want "folder $1"; then
+    return
+  fi
+  # Somebody else uses it by now, unless something in it could not be taken away.
+  case $newline$left in
+    *"$newline"*" $1/"*) return 1 ;;
+  esac
+}
+
+# The file was made for a block; whatever else it holds by now is not this script's.
+forget_empty() {
+  [ -s "$1" ] || others_want "empty $1" || rm -f "$1"
+}
+
+forget_hosts() {
+  write_block "$1" "private-registry $name" '' && unremember "$1"
+}
+
+forget_block() {
+  rm -f "${1%/*}/.private-registry-new"
+  others_want "block $1" || write_block "$1" "$containerd_mark" '' || return
+  unremember "$1"
+}
+
+# "MODE FILE": as it was before it was given a secret.
+forget_mode() {
+  if others_want "mode $1" || [ ! -e "${1#* }" ] || [ "$(stat -c %a "${1#* }")" != 600 ]; then
+    return 0
+  fi
+  case $newline$left in
+    *"${newline}yaml ${1#* }$newline"*) return 1 ;;
+  esac
+  chmod "${1%% *}" "${1#* }"
+}
+
+forget_credentials() {
+  # shellcheck disable=SC2086 # words
+  restore_credentials $1
+}
+
+# "PROGRAM ACCOUNT USER REGISTRY": another installation may be logged in as another user.
+forget_login() {
+  # shellcheck disable=SC2086 # words
+  set -- $1
+  IFS=$newline
+  for other in $made_by_others; do
+    case $other in
+      "login $1 $2 "*" $4")
+        unset IFS
+        return
+        ;;
+    esac
+  done
+  unset IFS
+  log_out "$@"
 }
 
 write_manifest() {
   [ "$command" != check ] || return 0
   text=${wanted#"$newline"}$left
   if [ -z "$text" ]; then
-    rm -f "$state/manifest" "$state/client" "$state/restart-containerd" "$state/restart-k3s"       "$state/restart-rke2"
-    rmdir "$state/logins" "$state" 2>/dev/null || :
-    rmdir /var/lib/private-registry 2>/dev/null || :
-  elif [ "$newline$text" != "$made" ]; then
+    if [ -e "$state/overwriting" ]; then
+      rm -f "$state/manifest"
+      return
+    fi
+    rm -rf "$state"
+    rmdir "$states" 2>/dev/null || :
+  elif [ "$text" != "$(cat "$state/manifest" 2>/dev/null)$newline" ]; then
     unfinished=$state/manifest.new
     printf '%s' "$text" >"$unfinished"
     mv -f "$unfinished" "$state/manifest"
@@ -270,50 +594,153 @@ with_text() {
 
 # FILE MARK LINES: puts a block of the lines where the one before was, or on top; without lines,
 # takes it out, and puts back the line that its line "# was: " holds, if it has one. On top, it goes
-# before older lines for the same names, and the last line may lack its end.
+# before older lines for the same names, and the last line may lack its end. What others have written
+# into the block stays, behind it.
 write_block() {
   [ -e "$1" ] || return 0
   find_block "$1" "$2" || return
+  if [ -z "$block" ]; then
+    case $(head -n 1 "$1") in
+      # It has to be the first line.
+      '## template:'*)
+        before=1
+        after=2
+        ;;
+    esac
+  fi
+  find_lines_of_others "$1"
   if [ -n "$3" ]; then
-    text=$begin$newline$3$end$newline
+    own_block=$begin$newline$3$end$newline
+    text=$own_block
   else
     text=$(printf '%s' "$block" | sed -n 's/^# was: //p')
     text=${text:+$text$newline}
+    case $1 in
+      *.toml)
+        # They may belong to a table that begins in the block.
+        [ -z "$lines_of_others" ] || {
+          text=$(printf '%s' "$block" | grep -vxF -e "$begin" -e "$end" |
+            sed '/^ *config_path = "[^"]*"$/d; s/^# was: //')$newline
+          lines_of_others=
+        }
+        ;;
+    esac
   fi
-  if [ "$text" = "$block" ] || noted "$1"; then
+  text=$text$lines_of_others
+  if [ "$text" = "$block" ]; then
+    [ -z "$3" ] || keep_copy "$1" "$own_block"
     return
   fi
+  ! noted "$1" || return 0
   block_changed=yes
-  new=$state/file.new
-  with_text "$1" "$text" >"$new" &&
-    overwrite "$1" "$new" &&
-    rm "$new"
+  [ -z "$3" ] || remember "$1" "$own_block" || return
+  make_private "$state/file.new" &&
+    with_text "$1" "$text" >"$state/file.new" &&
+    overwrite "$1" "$state/file.new" || return
+  settle "$1"
+}
+
+# FILE: sets $lines_of_others to the lines of its $block that no script has written, as far as any
+# remembers what it wrote.
+find_lines_of_others() {
+  lines_of_others=
+  find_copy "$1"
+  key=${copy##*/}
+  set +f
+  # Not of one registry but of all: they may share the block.
+  known=$newline$(cat "$states"/*/written/"$key" "$states"/*/written/"$key.next" 2>/dev/null || :)$newline
+  set -f
+  [ "$known" != "$newline$newline" ] || return 0
+  IFS=$newline
+  for each in $block; do
+    includes "$known" "$each" || lines_of_others=$lines_of_others$each$newline
+  done
+  unset IFS
 }
 
 same_bytes() {
   [ "$(cat "$1" && echo .)" = "$(cat "$2" && echo .)" ]
 }
 
-# FILE NEW: gives the file the new bytes, in place and in one go: it may be a bind mount, and keeps
-# its mode, owner and labels.
+# FILE NEW: gives the file the new bytes and removes the other, in place and in one go: it may be a
+# bind mount, and keeps its mode, owner and labels. A run that is cut off in the middle of it leaves
+# a folder, by which the next one puts back what the file held.
 overwrite() {
-  old=$state/file.old
-  cat "$1" >"$old" || return
-  if ! cat "$2" >"$1"; then
-    cat "$old" >"$1" 2>/dev/null || :
-    if same_bytes "$1" "$old"; then
-      rm "$old"
-      case $1 in
-        /etc/hosts) other_way='set hostsEntry to false for this client' ;;
-        *) other_way="leave containerd out of this client's runtimes" ;;
-      esac
-      complain "$1: cannot be written, as the line above says; make it writable, or $other_way"
-    else
-      complain "$1: was not written in full, as the line above says; all it held is in $old"
-    fi
+  recover_files || return
+  rm -rf "$state/overwriting.new"
+  if ! keep_both "$1" "$2" || ! mv "$state/overwriting.new" "$state/overwriting"; then
+    rm -rf "$state/overwriting.new"
+    complain "$1: stays as it is, as no copy of it could be made in $state, as the line above says;" \
+      'make some room there, then run this again'
     return 1
   fi
-  rm "$old"
+  if cat "$2" >"$1"; then
+    end_overwriting "$state/overwriting"
+    rm -f "$2"
+    return
+  fi
+  cat "$state/overwriting/old" 2>/dev/null >"$1" || :
+  if same_bytes "$1" "$state/overwriting/old"; then
+    end_overwriting "$state/overwriting"
+    case $1 in
+      /etc/hosts | /etc/cloud/*) other_way='set hostsEntry to false for this client' ;;
+      *) other_way="leave containerd out of this client's runtimes" ;;
+    esac
+    complain "$1: cannot be written, as the line above says; make it writable, or $other_way"
+  else
+    complain "$1: was not written in full, as the line above says; all it held is in" \
+      "$state/overwriting/old, and the next run puts it back"
+  fi
+  return 1
+}
+
+# FILE NEW: on the disk before the file is touched.
+keep_both() (
+  umask 077
+  mkdir "$state/overwriting.new" && cd "$state/overwriting.new" || exit
+  printf '%s' "$1" >path && cat "$1" >old && cat "$2" >new || exit
+  sync old 2>/dev/null || sync
+)
+
+# FOLDER: in one go, as half of it would say something else.
+end_overwriting() {
+  rm -rf "$1.new"
+  mv "$1" "$1.new" && rm -rf "$1.new"
+}
+
+# Puts back what files held that any registry's script was writing when it was cut off.
+recover_files() {
+  set +f
+  set -- "$states"/*/overwriting
+  set -f
+  for each; do
+    [ -d "$each" ] || continue
+    file=$(cat "$each/path")
+    ! noted "$file" || continue
+    content=
+    [ ! -e "$file" ] || read_file "$file"
+    # What has arrived of the new bytes is how they begin.
+    case $(cat "$each/new" && printf .) in
+      "$content".) ;;
+      "$content"*)
+        if ! cat "$each/old" >"$file" || ! same_bytes "$file" "$each/old"; then
+          complain "$file: a run that was cut off has left it unfinished, and now it cannot be written," \
+            "as the line above says; all it held is in $each/old"
+          return 1
+        fi
+        complain "$file: a run that was cut off had left it unfinished; it is as it was before that"
+        ;;
+      *)
+        if ! same_bytes "$file" "$each/old"; then
+          find_aside "$file" && cp "$each/old" "$aside" || return
+          complain "$file: a run was cut off while it wrote that, and somebody has changed it since;" \
+            "what it held before is now $aside"
+        fi
+        ;;
+    esac
+    end_overwriting "$each"
+    rmdir "${each%/*}" 2>/dev/null || :
+  done
 }
 
 # --- Services ---
@@ -367,7 +794,7 @@ set_up_hosts() {
   if [ ! -e /etc/hosts ]; then
     want empty /etc/hosts
     noted /etc/hosts || : >/etc/hosts
-  elif includes "$made" 'empty /etc/hosts'; then
+  elif includes "$made_by_any" 'empty /etc/hosts'; then
     want empty /etc/hosts
   fi
   want hosts /etc/hosts
@@ -376,6 +803,58 @@ set_up_hosts() {
   hosts_changed=$block_changed
   # shellcheck disable=SC2086 # a list of words
   say "hosts: $(commas $address_names) at $address"
+  set_up_hosts_template
+  tell_of_wsl
+}
+
+# With manage_etc_hosts, cloud-init makes /etc/hosts anew at each start.
+set_up_hosts_template() {
+  cloud_init_makes_hosts || return 0
+  template=
+  # Its own comment in /etc/hosts names the template, and so does what the distribution is like.
+  for each in $(sed -n 's,.*\(/etc/cloud/templates/hosts\.[a-z]*\.*tmpl\).*,\1,p' /etc/hosts) \
+    $(sed -n 's/^ID\(_LIKE\)*=//p' /etc/os-release 2>/dev/null | tr -d '"' |
+      sed 's/rhel\|fedora\|centos/redhat/g; s/opensuse[a-z-]*\|sles/suse/g; s/ubuntu/debian/g'); do
+    case $each in
+      /*) ;;
+      *) each=/etc/cloud/templates/hosts.$each.tmpl ;;
+    esac
+    if [ -f "$each" ]; then
+      template=$each
+      break
+    fi
+  done
+  if [ -z "$template" ]; then
+    say 'hosts: cloud-init makes /etc/hosts anew at each start, from a template that is not found in' \
+      '/etc/cloud/templates; set manage_etc_hosts to false, or add the lines to the template'
+    return
+  fi
+  want hosts "$template"
+  write_block "$template" "private-registry $name" "$lines"
+  say "hosts: the same in $template, of which cloud-init makes /etc/hosts at each start"
+}
+
+# The last one counts that says something, as cloud-init itself has it.
+cloud_init_makes_hosts() {
+  [ -d /etc/cloud/templates ] || return
+  set +f
+  managed=$(cat /etc/cloud/cloud.cfg /etc/cloud/cloud.cfg.d/*.cfg \
+    /var/lib/cloud/instance/cloud-config.txt 2>/dev/null |
+    sed -n "s/^manage_etc_hosts: *[\"']*\([A-Za-z]*\).*/\1/p" | tail -n 1)
+  set -f
+  case $managed in
+    [Tt]rue | TRUE | [Yy]es | [Oo]n | template) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
+# WSL makes it of what Windows has, unless it is told otherwise.
+tell_of_wsl() {
+  grep -qsi microsoft /proc/sys/kernel/osrelease ||
+    grep -qs 'automatically generated by WSL' /etc/hosts || return 0
+  ! tr -d '[:blank:]' </etc/wsl.conf 2>/dev/null | grep -qi '^generateHosts=false' || return 0
+  say 'hosts: WSL makes /etc/hosts anew at each start; to keep these names, write the lines [network] and' \
+    'generateHosts = false into /etc/wsl.conf, or give Windows itself these names'
 }
 
 # Programs in Go, as all these runtimes are, may go by the names that they read up to 5 s before.
@@ -387,24 +866,56 @@ await_hosts() {
 
 # --- Docker ---
 
+# What the snap of Docker has its folders in.
+snap_docker=/var/snap/docker/current
+
 docker_is_here() {
   command -v dockerd >/dev/null && return
+  [ ! -d "$snap_docker" ] || return 0
   # The package podman-docker has a command of this name too.
   command -v docker >/dev/null && ! docker --version 2>/dev/null | grep -qi podman
 }
 
+# Whether the only Docker is a snap, which sees none of /etc.
+docker_is_snap() {
+  [ -d "$snap_docker" ] && ! command -v dockerd >/dev/null || return
+  case $(command -v docker) in
+    '' | /snap/*) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
 set_up_docker() {
   for registry in $registries; do
-    place_ca "/etc/docker/certs.d/$registry"
+    docker_is_snap || place_ca "/etc/docker/certs.d/$registry"
+    [ ! -d "$snap_docker" ] || place_ca "$snap_docker/etc/docker/certs.d/$registry"
   done
+}
+
+# ACCOUNT: the folder in which its docker looks for .docker.
+docker_home() {
+  if docker_is_snap; then
+    printf '%s/snap/docker/current' "$(home_of "$1")"
+  else
+    home_of "$1"
+  fi
+}
+
+# Whether the user has a Docker that runs, whose programs may be where only that user finds them.
+has_rootless_docker() {
+  [ "$user" != root ] && [ -S "/run/user/$uid/docker.sock" ]
 }
 
 # Docker that runs as an ordinary user has its folders in that user's home.
 set_up_rootless_docker() {
   [ "$user" != root ] || return 0
   home=$(home_of "$user")
-  if [ -S "/run/user/$uid/docker.sock" ]; then
+  if has_rootless_docker; then
     daemon=yes
+    case " $used " in
+      *' docker '*) ;;
+      *) used="$used docker" ;;
+    esac
   elif ! [ -d "$home/.config/docker" ]; then
     return
   fi
@@ -415,6 +926,34 @@ set_up_rootless_docker() {
   owner=
   later=
   say_trusts "docker of $user"
+}
+
+# A builder in a container has neither the machine's certificates nor its names. It gets them when it
+# is made, so that only its owner can tell when to make it anew.
+tell_of_builders() {
+  [ -n "$ca_pem" ] || return 0
+  builders=
+  for account in root "$user"; do
+    for folder in "$(home_of "$account")/.docker" "$(home_of "$account")/snap/docker/current/.docker"; do
+      set +f
+      for each in "$folder"/buildx/instances/*; do
+        set -f
+        ! grep -qs '"Driver": *"docker-container"' "$each" || builders="$builders$newline${each##*/}"
+      done
+      set -f
+    done
+  done
+  [ -n "$builders" ] || return 0
+  builders=$(printf '%s\n' "$builders" | sort -u | tail -n +2)
+  text=
+  for registry in $registries; do
+    text="${text}[registry.\"$registry\"]$newline  ca = [\"$state/ca.crt\"]$newline"
+  done
+  place "$state/buildkitd.toml" "${text%"$newline"}"
+  # shellcheck disable=SC2086 # a list of words
+  say "docker: what buildx builds with $(commas $builders) does not trust the registry, as such a builder" \
+    "runs in a container; docker buildx rm NAME, then: docker buildx create --name NAME --driver" \
+    "docker-container${address:+ --driver-opt network=host} --buildkitd-config $state/buildkitd.toml"
 }
 
 # --- podman, skopeo, buildah, CRI-O ---
@@ -478,18 +1017,22 @@ place_hosts_files() {
       foreign="$foreign $file"
       continue
     fi
-    text="server = \"https://$registry\"
+    place "$file" "$(hosts_toml "$registry" "$login_basic" "$ca_pem")" "${login_basic:+077}"
+  done
+}
+
+# REGISTRY CREDENTIALS CA
+hosts_toml() {
+  ca_line=${3:+"ca = \"$state/ca.crt\""}
+  say "server = \"https://$1\"
 $ca_line
 
-[host.\"https://$registry\"]
+[host.\"https://$1\"]
   capabilities = [\"pull\", \"resolve\", \"push\"]
   $ca_line"
-    [ -z "$login_basic" ] || text="$text
-
-[host.\"https://$registry\".header]
-  authorization = \"Basic $login_basic\""
-    place "$file" "$text" "${login_basic:+077}"
-  done
+  [ -z "$2" ] || say "
+[host.\"https://$1\".header]
+  authorization = \"Basic $2\""
 }
 
 # RUNTIME
@@ -498,7 +1041,7 @@ tell_of_foreign() {
     say "$1: $file is not this script's and stays as it is; add: $ca_line"
   done
   if [ -n "$login_basic" ]; then
-    say "$1: logs in as $login_user for whoever pulls with it"
+    say "$1: logs in as ${login_user:-$kept_login} for whoever pulls with it"
   fi
 }
 
@@ -686,6 +1229,7 @@ $lines
   make_folder "${containerd_toml%/*}"
   # Beside the other, for it may name files from there.
   unfinished=${containerd_toml%/*}/.private-registry-new
+  make_private "$unfinished"
   if ! try_config_path; then
     rm -f "$unfinished"
     unfinished=
@@ -697,13 +1241,15 @@ $lines
   fi
   want_config_path
   : >"$state/restart-containerd"
+  remember "$containerd_toml" "$text"
   if [ -e "$containerd_toml" ]; then
     overwrite "$containerd_toml" "$unfinished" || return
-    rm "$unfinished"
   else
+    chmod 644 "$unfinished"
     mv "$unfinished" "$containerd_toml"
   fi
   unfinished=
+  settle "$containerd_toml"
 }
 
 # Makes the new config.toml; whether containerd understands it as it is meant.
@@ -725,35 +1271,386 @@ restart_containerd() {
 
 # --- k3s, RKE2 ---
 
+own_header='configs: # private-registry'
+tab=$(printf '\t')
+apostrophe="'"
+carriage_return=$(printf '\r')
+
 set_up_rancher() {
   for kind in k3s rke2; do
     [ -d "/etc/rancher/$kind" ] || command -v "$kind" >/dev/null || continue
     file=/etc/rancher/$kind/registries.yaml
-    lines=
-    for registry in $registries; do
-      lines="$lines
-  \"$registry\":"
-      [ -z "$ca_pem" ] || lines="$lines
-    tls:
-      ca_file: $state/ca.crt"
-      [ -z "$login_basic" ] || lines="$lines
-    auth:
-      auth: $login_basic"
-    done
-    if ! [ -e "$file" ] || includes "$made" "file $file"; then
-      place "$file" "configs:$lines" "${login_basic:+077}"
-      if includes "$placed" "$file"; then
-        : >"$state/restart-$kind"
-      fi
-    elif [ -n "$ca_pem" ] && ! grep -qF "$state/ca.crt" "$file"; then
-      say "$kind: $file is not this script's and stays as it is;" \
-        "add below its line \"configs:\", then restart $kind:$(
-          printf '%s\n' "$lines" | grep -v '^ *auth:'
+    want_folder "${file%/*}"
+    if [ ! -e "$file" ] || includes "$made_by_any" "empty $file" ||
+      includes "$made_by_any" "file $file"; then
+      want empty "$file"
+    fi
+    want yaml "$file"
+    # shellcheck disable=SC2086 # a list of words
+    write_registries "$file" "$name" "$(registry_lines $registries)$newline"
+    if [ -n "$in_the_way" ]; then
+      # shellcheck disable=SC2086 # a list of words
+      say "$kind: $file $why_not and stays as it is;" \
+        "add below its line \"configs:\", then restart $kind:$newline$(
+          registry_lines $in_the_way | grep -v '^ *auth:'
         )"
       continue
     fi
     later=
     say_trusts "$kind"
+  done
+}
+
+# REGISTRY...
+registry_lines() {
+  for registry in "$@"; do
+    say "  \"$registry\":"
+    [ -z "$ca_pem" ] || say "    tls:$newline      ca_file: $state/ca.crt"
+    [ -z "$login_basic" ] || say "    auth:$newline      auth: $login_basic"
+  done
+}
+
+# LINES: the registries that they are for, one a line.
+keys_of() {
+  printf '%s\n' "$1" | sed -n 's/^  "\(.*\)":$/\1/p'
+}
+
+# FILE NAME LINES: makes the lines the block of the registry of that name; without lines, takes it out.
+# Sets $in_the_way to the registries that could not be written, and $why_not.
+write_registries() {
+  content=
+  [ ! -e "$1" ] || read_file "$1"
+  read_registries "$1" "$2" "$3"
+  if [ "$understood" = no ]; then
+    in_the_way=
+    case $content in
+      *"$state/ca.crt"*) ;;
+      *) [ -z "$ca_pem" ] || in_the_way=$(keys_of "$3") ;;
+    esac
+    return
+  fi
+  block=
+  key=
+  IFS=$newline
+  for row in $3; do
+    case $row in
+      '  "'*)
+        key=${row#*\"}
+        key=${key%\"*}
+        ;;
+    esac
+    includes "$keys" "$key" || block=$block${indent:-  }${row#  }$newline
+  done
+  unset IFS
+  if [ -n "$block" ]; then
+    block="# BEGIN private-registry $2$newline$block# END private-registry $2$newline"
+  fi
+  case $header in
+    '' | "$own_header$newline")
+      header=
+      if [ -n "$block$has_blocks" ]; then
+        header=$own_header$newline
+      elif [ -n "$has_entries" ]; then
+        header=configs:$newline
+      fi
+      ;;
+  esac
+  if [ -n "$block" ] && [ -n "$login_basic" ] && [ -e "$1" ]; then
+    hide "$1"
+  fi
+  new=$head$header$block$rest
+  if [ "$new" = "$content" ]; then
+    [ "$2" != "$name" ] || [ -z "$3" ] || keep_copy "$1" "$3"
+    return
+  fi
+  ! noted "$1" || return 0
+  folder=${1%/*}
+  : >"$state/restart-${folder##*/}"
+  if [ "$2" = "$name" ] && [ -n "$3" ]; then
+    remember "$1" "$3"
+  fi
+  make_folder "${1%/*}"
+  if [ ! -e "$1" ]; then
+    if [ -n "$login_basic" ]; then make_private "$1"; else : >"$1"; fi
+  fi
+  make_private "$state/file.new" && printf '%s' "$new" >"$state/file.new" && overwrite "$1" "$state/file.new" && settle "$1"
+}
+
+# FILE: only root is to read what is about to be in it.
+hide() {
+  IFS=$newline
+  for line in $made_by_any; do
+    case $line in
+      "mode "*" $1") want mode "${line#mode }" ;;
+    esac
+  done
+  unset IFS
+  case $(stat -c %a "$1") in
+    *00) ;;
+    *)
+      ! noted "$1" || return 0
+      want mode "$(stat -c %a "$1") $1"
+      chmod 600 "$1"
+      ;;
+  esac
+}
+
+# FILE NAME LINES: takes the $content of the file apart, without what the lines replace. $head stands
+# before the $header, which is the line of the key configs, and $rest behind it. The other entries
+# below that have the $keys, and the $indent. $in_the_way are the registries that somebody else has
+# written the entries of.
+read_registries() {
+  yaml=$1
+  whose=$2
+  understood=yes
+  why_not="is not this script's"
+  in_the_way=
+  lead=
+  head=
+  header=
+  rest=
+  indent=
+  keys=$newline
+  has_blocks=
+  has_entries=
+  new_keys=$newline$(keys_of "$3")$newline
+  find_copy "$1" "$states/$2"
+  old_keys=$newline$(keys_of "$(cat "$copy" "$copy.next" 2>/dev/null)")$newline
+  removes=
+  [ -n "$3" ] || removes=yes
+  # The version before this had the whole file, and no block.
+  old_form=
+  ! grep -qsxF "file $1" "$states/$2/manifest" || old_form=yes
+  part=lead
+  section=
+  entry=
+  pending=
+  in_block=
+  if [ -e "$1" ]; then
+    while IFS= read -r row || [ -n "$row" ]; do
+      read_row
+    done <"$1"
+    end_entry
+  fi
+  [ -z "$in_block" ] || understood=no
+  case $header in
+    '')
+      rest=$head
+      head=$lead
+      ;;
+    "configs:$newline") [ -z "$old_form" ] || header=$own_header$newline ;;
+  esac
+  case $content in
+    '' | *"$newline") ;;
+    *)
+      # A line can be put before the last one, but not behind it.
+      [ -n "$rest" ] || understood=no
+      rest=${rest%"$newline"}
+      ;;
+  esac
+  [ "$understood" = no ] || [ -z "$in_the_way" ] || why_not='has entries of somebody else for that'
+}
+
+# TEXT: adds it to the part that the rows belong to.
+emit() {
+  case $part in
+    lead) lead=$lead$1 ;;
+    head) head=$head$1 ;;
+    block) other_block=$other_block$1 ;;
+    rest) rest=$rest$1 ;;
+  esac
+}
+
+# Reads $row.
+read_row() {
+  margin=${row%%[! ]*}
+  case $row in
+    *"$tab"* | *"$carriage_return"*) understood=no ;;
+    '# BEGIN private-registry '*)
+      end_entry
+      [ -z "$in_block" ] && [ "$section" = configs ] || understood=no
+      in_block=${row#'# BEGIN private-registry '}
+      [ "$in_block" = "$whose" ] || part=block other_block=$row$newline block_entries=
+      ;;
+    '# END private-registry '*)
+      end_entry
+      [ "$in_block" = "${row#'# END private-registry '}" ] || understood=no
+      if [ "$part" = block ] && [ -n "$block_entries" ]; then
+        has_blocks=yes
+        rest=$rest$other_block$row$newline
+      fi
+      part=rest
+      in_block=
+      ;;
+    "$margin" | "$margin#"*)
+      if [ -n "$entry" ]; then pending=$pending$row$newline; else emit "$row$newline"; fi
+      ;;
+    # What is named, or meant, elsewhere.
+    *': &'* | *': *'* | *'<<:'*) understood=no ;;
+    ' '*) read_entry ;;
+    '---')
+      [ "$part" = lead ] || understood=no
+      emit "$row$newline"
+      ;;
+    configs:*)
+      [ -z "$header$in_block" ] || understood=no
+      header=$row$newline
+      head=$lead$head
+      part=rest
+      section=configs
+      row=${row#configs:}
+      case ${row#"${row%%[! ]*}"} in
+        '' | '#'*) ;;
+        *) understood=no ;;
+      esac
+      ;;
+    [A-Za-z_]*:*)
+      end_entry
+      [ -z "$in_block" ] || understood=no
+      [ "$part" != lead ] || part='head'
+      section=other
+      emit "$row$newline"
+      ;;
+    *) understood=no ;;
+  esac
+}
+
+# Reads a $row that is below a key.
+read_entry() {
+  if [ "$section" != configs ]; then
+    [ "$part" != lead ] || understood=no
+    emit "$row$newline"
+    return
+  fi
+  indent=${indent:-$margin}
+  case $margin:${row#"$margin"} in
+    "$indent":[A-Za-z0-9_.\""$apostrophe"]*:*)
+      end_entry
+      entry=$row$newline
+      ;;
+    "$indent":*) understood=no ;;
+    "$indent"*)
+      [ -n "$entry" ] || understood=no
+      entry=$entry$pending$row$newline
+      pending=
+      ;;
+    *) understood=no ;;
+  esac
+}
+
+# An entry is complete: it stays, or is replaced.
+end_entry() {
+  [ -n "$entry" ] || {
+    emit "$pending"
+    pending=
+    return
+  }
+  key=${entry%%"$newline"*}
+  key=${key#"$indent"}
+  case $key in
+    \"*)
+      key=${key#\"}
+      key=${key%%\"*}
+      ;;
+    "$apostrophe"*)
+      key=${key#"$apostrophe"}
+      key=${key%%"$apostrophe"*}
+      ;;
+    *)
+      key=${key%%: *}
+      key=${key%:}
+      ;;
+  esac
+  read_ca
+  if ! is_replaced; then
+    [ -z "$removes" ] || take_ca_out
+    emit "$entry"
+    case $part in
+      block) block_entries=yes ;;
+      rest)
+        has_entries=yes
+        if includes "$new_keys" "$key" && [ "$has_ca" = no ] && [ -n "$ca_pem" ]; then
+          in_the_way="$in_the_way $key"
+        fi
+        ;;
+    esac
+    keys=$keys$key$newline
+  fi
+  emit "$pending"
+  entry=
+  pending=
+}
+
+# What the entry says as a script writes it: whether it has this registry's CA, whose CA it has
+# otherwise, and whether anything else.
+read_ca() {
+  ca_of=
+  has_ca=no
+  body=${entry#*"$newline"}
+  case $body in
+    *"ca_file: $state/ca.crt$newline"*) has_ca=yes ;;
+  esac
+  case $body in
+    "$indent  tls:$newline$indent    ca_file: $states/"*"/ca.crt$newline"*)
+      ca_of=${body#*"$states/"}
+      ca_of=${ca_of%%/*}
+      body=${body#*"/ca.crt$newline"}
+      ;;
+  esac
+  case $body in
+    "$indent  auth:$newline$indent    auth: "*)
+      body=${body#*"    auth: "}
+      body=${body#*"$newline"}
+      ;;
+  esac
+}
+
+# Whether the entry is one of a script's, which its lines replace.
+is_replaced() {
+  [ -z "$body" ] || return
+  if [ "$in_block" = "$whose" ]; then
+    includes "$old_keys$new_keys" "$key"
+  elif [ -n "$in_block" ]; then
+    # The same registry of another installation.
+    includes "$new_keys" "$key"
+  elif [ "$ca_of" = "$whose" ]; then
+    [ -n "$old_form" ]
+  elif [ -n "$ca_of" ]; then
+    includes "$new_keys" "$key" && grep -qsxF "file $yaml" "$states/$ca_of/manifest"
+  else
+    [ -n "$old_form" ] && includes "$new_keys" "$key"
+  fi
+}
+
+# The entry was a script's, and somebody has added to it: that stays without the CA.
+take_ca_out() {
+  includes "$old_keys" "$key" || [ -n "$old_form" ] || return 0
+  ca_rows="$indent    ca_file: $states/$whose/ca.crt$newline"
+  case $entry in
+    *"$indent  tls:$newline$ca_rows$indent    "*) ;;
+    *"$indent  tls:$newline$ca_rows"*) ca_rows="$indent  tls:$newline$ca_rows" ;;
+  esac
+  case $entry in
+    *"$ca_rows"*) entry=${entry%%"$ca_rows"*}${entry#*"$ca_rows"} ;;
+  esac
+}
+
+forget_yaml() {
+  [ -e "$1" ] || return 0
+  write_registries "$1" "$name" '' || return
+  case $understood:$content in
+    no:*"# BEGIN private-registry $name$newline"* | no:*"$state/ca.crt"*)
+      complain "$1: delete the lines for $state/ca.crt, as the file is not understood as a whole; then" \
+        'run this again'
+      return 1
+      ;;
+  esac
+  unremember "$1"
+  # What another installation for the same registry wrote before this one did.
+  find_others "yaml $1"
+  for other in $others; do
+    find_copy "$1" "$other"
+    [ ! -f "$copy" ] || write_registries "$1" "${other##*/}" "$(cat "$copy")$newline" || return
   done
 }
 
@@ -780,6 +1677,8 @@ set_up_system_store() {
   for store in $stores; do
     if [ -d "${store%:*}" ] && command -v "${store#*:}" >/dev/null; then
       place_in_store "${store%:*}"
+      # The version before this forgot a command that had failed.
+      [ "$adopts" = no ] || want refresh "${store#*:}"
       in_store=yes
       return
     fi
@@ -801,24 +1700,33 @@ place_in_store() {
   done
 }
 
-# Has the stores read that this run has placed something in, or taken something from.
-refresh_system_store() {
+# FILE [--fresh]: if it is in a store, the store has to be read again, which is due until it is done.
+due_in_store() {
   for store in $stores; do
-    folder=${store%:*}
-    command -v "${store#*:}" >/dev/null || continue
-    case $taken in
-      # Only a fresh start forgets there what is gone.
-      *"$newline$folder/"*)
-        case $store in
-          *:update-ca-certificates) run_quietly update-ca-certificates --fresh || return ;;
-          *) run_quietly update-ca-trust || return ;;
+    case $1 in
+      "${store%:*}"/*)
+        # Only a fresh start forgets there what is gone.
+        case $store:${2-} in
+          *:update-ca-certificates:--fresh) want refresh 'update-ca-certificates --fresh' ;;
+          *) want refresh "${store#*:}" ;;
         esac
-        continue
         ;;
     esac
-    case $placed in
-      *"$newline$folder/"*) run_quietly "${store#*:}" || return ;;
-    esac
+  done
+}
+
+# Has the stores read that are due.
+refresh_system_store() {
+  for reader in 'update-ca-certificates --fresh' update-ca-certificates update-ca-trust; do
+    if ! includes "$wanted" "refresh $reader" || noted "the certificates that $reader reads"; then
+      continue
+    fi
+    if command -v "${reader%% *}" >/dev/null; then
+      # shellcheck disable=SC2086 # words
+      run_quietly $reader || return
+    fi
+    unwant "refresh $reader"
+    unwant "refresh ${reader%% *}"
   done
 }
 
@@ -1239,7 +2147,7 @@ find_credentials() {
   program=$1
   account=$2
   case $program in
-    docker) file=$(home_of "$account")/.docker/config.json ;;
+    docker) file=$(docker_home "$account")/.docker/config.json ;;
     podman) file=$(home_of "$account")/.config/containers/auth.json ;;
     podman-run) file=/run/containers/$(id -u "$account")/auth.json ;;
     podman-session) file=/run/user/$(id -u "$account")/containers/auth.json ;;
@@ -1548,13 +2456,13 @@ find_podman() {
 find_docker() {
   docker=docker
   if [ "$account" = "$user" ] && [ -S "/run/user/$uid/docker.sock" ]; then
-    docker="DOCKER_HOST=unix:///run/user/$uid/docker.sock docker"
+    docker="PATH=\"\$PATH:\$HOME/bin\" DOCKER_HOST=unix:///run/user/$uid/docker.sock docker"
   fi
 }
 
 want_logins() {
   [ -n "$login_user" ] || return 0
-  if in_use docker && command -v docker >/dev/null; then
+  if in_use docker && { has_rootless_docker || command -v docker >/dev/null; }; then
     want_login docker "$(docker_account)"
   fi
   if in_use podman && find_podman; then
@@ -1965,6 +2873,258 @@ show_host_key() {
   done
 }
 
+# --- What the version before this wrote ---
+
+# Whether this run finds it: yes or no.
+adopts=no
+
+adopt() {
+  if [ "$made" = "$newline" ] || [ -d "$state/written" ]; then
+    return
+  fi
+  adopts=yes
+  [ "$command" != check ] || return 0
+  mkdir -m 700 "$state/written"
+  old_ca=$(cat "$state/ca.crt" 2>/dev/null) || old_ca=
+  IFS=$newline
+  for line in $made; do
+    unset IFS
+    [ -f "${line#* }" ] || continue
+    case $line in
+      "file $state/"* | 'file '*/registries.yaml) continue ;;
+      'file '*/hosts.toml) adopt_hosts_toml "${line#* }" ;;
+      'file '*) adopt_ca "${line#* }" ;;
+      'hosts '*) adopt_block "${line#* }" "private-registry $name" ;;
+      'block '*) adopt_block "${line#* }" "$containerd_mark" ;;
+      *) continue ;;
+    esac
+    remember "${line#* }" "$text"
+    settle "${line#* }"
+  done
+  unset IFS
+}
+
+adopt_hosts_toml() {
+  registry=${1%/*}
+  basic=$(sed -n 's/^  authorization = "Basic \(.*\)"$/\1/p' "$1" | head -n 1)
+  text=$(hosts_toml "${registry##*/}" "$basic" "$old_ca")$newline
+}
+
+# Some stores have one certificate in each file.
+adopt_ca() {
+  read_file "$1"
+  case $old_ca$newline in
+    *"$content"*) text=$content ;;
+    *) text=$old_ca$newline ;;
+  esac
+}
+
+# FILE MARK: all its lines for hosts have one address.
+adopt_block() {
+  find_block "$1" "$2" || block=
+  line_of_hosts=$(printf '%s' "$block" | sed -n 2p)
+  text=$(printf '%s' "$block" | while IFS= read -r each; do
+    case $each in
+      '# '* | "${line_of_hosts%% *} "* | version\ =* | '[plugins.'*registry] | *config_path\ =*) say "$each" ;;
+    esac
+  done)$newline
+}
+
+# --- Run by hand ---
+
+# Who manages this machine, if that is Pulumi and a person runs this script.
+manager=
+# Whom the machine is left logged in as, by a password that this script does not have.
+kept_login=
+
+usage() {
+  say "usage: sudo sh trust.sh [apply] [--system-trust] [--login USER]
+       sudo sh trust.sh check | remove
+
+Makes this machine trust the registry ${hosts%% *}, tells what has changed since, or takes all of it
+away again.
+
+  --system-trust  gives the CA to the machine's own trust store too, for curl and other programs
+  --login USER    leaves the machine logged in as that user of the registry; the password is asked
+                  for, or is the first line of the standard input where that is no terminal"
+}
+
+refuse_arguments() {
+  complain "$@"
+  usage >&2
+  exit 2
+}
+
+parse_arguments() {
+  command=
+  option=
+  asked_login=
+  while [ $# -gt 0 ]; do
+    case $1 in
+      -h | --help | help)
+        usage
+        exit 0
+        ;;
+      apply | check | remove)
+        [ -z "$command" ] || refuse_arguments "expected one command, got \"$command\" and \"$1\""
+        command=$1
+        ;;
+      --system-trust) system_trust=yes option=$1 ;;
+      --login)
+        [ $# -gt 1 ] || refuse_arguments 'expected a user of the registry after --login, got nothing'
+        asked_login=$2 option=$1
+        shift
+        ;;
+      --login=*) asked_login=${1#*=} option=--login ;;
+      *) refuse_arguments "expected apply, check, remove, --system-trust or --login USER, got \"$1\"" ;;
+    esac
+    case $option:$asked_login in
+      --login: | --login:[!A-Za-z0-9]* | --login:*[!A-Za-z0-9._@-]*)
+        refuse_arguments "--login: expected a user of the registry, got \"$asked_login\""
+        ;;
+    esac
+    shift
+  done
+  command=${command:-apply}
+  if [ -n "$option" ] && [ "$command" != apply ]; then
+    refuse_arguments "$command takes no $option"
+  fi
+}
+
+# Sets the login that --login asks for.
+ask_password() {
+  [ -n "$asked_login" ] || return 0
+  login_user=$asked_login
+  login_password=
+  # The standard input is this script itself, unless that is a file.
+  if [ -t 0 ] || ! grep -qsF -e "$heading" "$0"; then
+    if ! (: </dev/tty) 2>/dev/null; then
+      fail "--login: there is no terminal to ask for the password of $login_user; copy this script to a" \
+        'file, and give the password on its standard input'
+    fi
+    terminal=$(stty -g </dev/tty) && stty -echo </dev/tty
+    printf 'Password of %s at %s: ' "$login_user" "${hosts%% *}" >/dev/tty
+    IFS= read -r login_password </dev/tty || :
+    show_typing
+    printf '\n' >/dev/tty
+  else
+    IFS= read -r login_password || :
+  fi
+  [ -n "$login_password" ] || fail "--login: expected the password of $login_user, got nothing"
+  if command -v base64 >/dev/null; then
+    login_basic=$(printf '%s:%s' "$login_user" "$login_password" | base64 | tr -d '\n')
+  else
+    login_basic=$(printf '%s:%s' "$login_user" "$login_password" | openssl base64 -A)
+  fi
+}
+
+# The terminal's settings, while it does not show what is typed.
+terminal=
+
+show_typing() {
+  [ -z "$terminal" ] || stty "$terminal" </dev/tty
+  terminal=
+}
+
+# A script that everybody may have does not know what Pulumi has chosen for this machine: that stays
+# as it is. A check by hand asks whether all is as it was set up, whoever did.
+keep_choices() {
+  [ -z "$client" ] && [ "$made" != "$newline" ] || return 0
+  manager=$(signer)
+  [ -n "$manager" ] || [ "$command" = check ] || return 0
+  if [ -f "$state/choices" ]; then
+    while read -r choice value; do
+      case $choice in
+        runtimes) runtimes=$value ;;
+        system_trust) [ "$value" = no ] || system_trust=yes ;;
+        hosts_entry) [ "$value" = yes ] || address= ;;
+        login) kept_login=$value ;;
+      esac
+    done <"$state/choices"
+  else
+    find_choices
+  fi
+  if [ -n "$login_user" ]; then
+    kept_login=
+  elif [ -n "$kept_login" ]; then
+    login_basic=$(find_basic)
+  fi
+}
+
+# Those of the version before this, from its manifest.
+find_choices() {
+  includes "$made" 'hosts /etc/hosts' || address=
+  for store in $stores; do
+    case $made in
+      *"${newline}file ${store%:*}/"*) system_trust=yes ;;
+    esac
+  done
+  kept_login=$(printf '%s' "$made" | sed -n 's/^login [^ ]* [^ ]* \([^ ]*\) .*/\1/p' | head -n 1)
+  if [ -z "$kept_login" ] && [ -n "$(find_basic)" ]; then
+    kept_login=$(find_basic | { base64 -d || openssl base64 -d -A; } 2>/dev/null | sed 's/:.*//')
+  fi
+  has=''
+  lacks=''
+  for runtime in docker podman containerd; do
+    "${runtime}_is_here" || continue
+    case $runtime:$made in
+      docker:*'file /etc/docker/'* | podman:*'file /etc/containers/'* | containerd:*/hosts.toml*)
+        has="$has $runtime"
+        ;;
+      *) lacks=yes ;;
+    esac
+  done
+  [ -z "$lacks" ] || runtimes=${has# }
+}
+
+# The credentials in the files that are set up with them.
+find_basic() {
+  set +f
+  set -- "$state"/written/*
+  set -f
+  if [ "$adopts" = yes ]; then
+    IFS=$newline
+    for line in $made; do
+      case $line in
+        'file '*/hosts.toml | 'file '*/registries.yaml) set -- "$@" "${line#* }" ;;
+      esac
+    done
+    unset IFS
+  fi
+  cat "$@" 2>/dev/null |
+    sed -n -e 's/^  authorization = "Basic \(.*\)"$/\1/p' -e 's/^ *auth: \(..*\)$/\1/p' | head -n 1
+}
+
+# What is logged in stays so.
+keep_logins() {
+  [ -n "$kept_login" ] || return 0
+  IFS=$newline
+  for line in $made; do
+    case $line in
+      'credentials '* | 'login '*) wanted=$wanted$line$newline ;;
+    esac
+  done
+  unset IFS
+}
+
+# For the next run by hand.
+write_choices() {
+  [ "$command" = apply ] || return 0
+  text="runtimes $runtimes
+system_trust $system_trust
+hosts_entry $([ -n "$address" ] && echo yes || echo no)
+login ${login_user:-$kept_login}"
+  if [ "$(cat "$state/choices" 2>/dev/null)" != "$text" ]; then
+    printf '%s\n' "$text" >"$state/choices"
+  fi
+}
+
+tell_of_manager() {
+  [ -n "$manager" ] || return 0
+  say "managed by Pulumi as $manager, which sets this machine up again whenever it changes something:" \
+    'what it has chosen here is kept; change it among its clients'
+}
+
 # --- The commands ---
 
 # RUNTIME HERE: whether to set it up. One that is asked for by name may be installed later.
@@ -2033,10 +3193,13 @@ bring_up_to_date() {
   set_up_system_store
   set_up_hosts
   want_logins
+  keep_logins
   forget_unwanted
   refresh_system_store
+  write_choices
   write_manifest
   [ -z "$left" ] || exit 1
+  tell_of_manager
 }
 
 # Says whose set-up this is.
@@ -2062,14 +3225,17 @@ set_up_runtimes() {
     [ -n "$login_user" ] || return 0
   fi
   if docker_is_here; then here=yes; else here=no; fi
-  if chosen docker "$here"; then
+  if { [ "$here" = yes ] || ! has_rootless_docker; } && chosen docker "$here"; then
     [ "$here" = no ] || used="$used docker"
     set_up_docker
     daemon=$here
     say_trusts docker
   fi
   case " ${runtimes:-docker} " in
-    *' docker '*) set_up_rootless_docker ;;
+    *' docker '*)
+      set_up_rootless_docker
+      tell_of_builders
+      ;;
   esac
   if podman_is_here; then here=yes; else here=no; fi
   if chosen podman "$here"; then
@@ -2105,6 +3271,9 @@ remove() {
     say "left as it is: it was set up as $other since"
     return
   fi
+  if [ -z "$client" ] && [ -n "$other" ]; then
+    say "managed by Pulumi as $other, which may set this machine up again: take it out of the clients there"
+  fi
   forget_unwanted
   refresh_system_store
   write_manifest
@@ -2116,27 +3285,29 @@ on_exit() {
   status=$?
   trap - EXIT
   set +e
+  show_typing
   [ -z "$unfinished" ] || rm -f "$unfinished"
-  rm -f "$state/file.new"
-  rm -rf "$scratch"
-  if [ "$status" -ne 0 ] && [ "$undo_on_failure" = yes ]; then
-    complain 'this first set-up failed, so what it had made is taken away again'
-    read_manifests
-    wanted=$newline
-    left=
-    forget_unwanted
-    refresh_system_store
-    write_manifest
+  if [ -n "$locked" ]; then
+    rm -f "$state/file.new"
+    rm -rf "$scratch"
+    [ "$status" -eq 0 ] || [ "$undo_on_failure" = no ] || undo
+    release_lock
   fi
   exit "$status"
 }
 
+undo() {
+  complain 'this first set-up failed, so what it had made is taken away again'
+  read_manifests
+  wanted=$newline
+  left=
+  forget_unwanted
+  refresh_system_store
+  write_manifest
+}
+
 main() {
-  command=${1:-apply}
-  case $command in
-    apply | check | remove) ;;
-    *) fail "expected the argument apply, check or remove, got \"$command\"" ;;
-  esac
+  parse_arguments "$@"
   [ "$(id -u)" -eq 0 ] || fail "$(id -un) cannot change /etc: run this as root, such as with sudo"
   for folder in /etc /var/lib; do
     [ -w "$folder" ] || fail "$folder cannot be written: mount it writable"
@@ -2146,10 +3317,20 @@ main() {
   trap 'exit 129' HUP
   trap 'exit 130' INT
   trap 'exit 143' TERM
+  ask_password
+  # No command can read on in the script, which may be standard input.
+  run </dev/null
+}
+
+run() {
+  take_lock
+  recover_files
   read_manifests
   find_user
   show_host_key
   say "$heading"
+  adopt
+  [ "$command" = remove ] || keep_choices
   case $command in
     apply) apply ;;
     check) check ;;
@@ -2158,5 +3339,5 @@ main() {
 }
 
 {
-  main "$@" </dev/null
+  main "$@"
 }
