@@ -1,6 +1,7 @@
 import { readContext, type Context } from "../context";
 import { ownFolder } from "../paths";
 import type { PulumiCli } from "../pulumi/cli";
+import { repairBrokenState } from "../pulumi/broken-state";
 import { takeUpKilledRun } from "../pulumi/killed-run";
 import { runPulumiWithClients } from "../pulumi/clients";
 import { askPulumi } from "../pulumi/run";
@@ -18,7 +19,10 @@ export async function down(args: readonly string[]): Promise<number> {
   }
   const cli = await setUp(context, { engine: !isHelp(args), images: false });
   if (!isHelp(args) && !isOurs && !(await isKnown(context, cli))) return nothingToDo(context);
-  if (!isHelp(args)) await takeUpKilledRun(context, cli);
+  if (!isHelp(args)) {
+    await repairBrokenState(context, cli);
+    await takeUpKilledRun(context, cli);
+  }
   const named = stack.from === "default" ? ["--stack", stack.name] : [];
   // A client that does not answer keeps what it depends on, and nothing else.
   const others = args.some((argument) => argument.startsWith("--continue-on-error"))

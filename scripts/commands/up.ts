@@ -3,6 +3,7 @@ import { isRemote } from "../engine/address";
 import { EngineApi } from "../engine/api";
 import { requirePort } from "../engine/port";
 import { ownFolder } from "../paths";
+import { repairBrokenState } from "../pulumi/broken-state";
 import { takeUpKilledRun } from "../pulumi/killed-run";
 import { upWithClients } from "../pulumi/clients";
 import { ensureStack, askPulumi } from "../pulumi/run";
@@ -19,6 +20,7 @@ export async function up(args: readonly string[]): Promise<number> {
   const cli = await setUp(context, { engine: !isHelp(args), images: !isHelp(args) });
   if (!isHelp(args)) {
     await ensureStack(context, cli);
+    await repairBrokenState(context, cli);
     await takeUpKilledRun(context, cli);
     await findChangedClients(context, cli);
   }
