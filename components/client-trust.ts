@@ -161,15 +161,20 @@ export class ClientTrust extends pulumi.ComponentResource {
     super("private-registry:index:ClientTrust", name, {}, opts);
 
     const child = { parent: this, dependsOn: opts?.dependsOn };
-    const stdout =
+    const said =
       host === undefined || local
         ? setUpHere(name, args, child)
         : setUpOverSsh(name, { ...args, host }, child);
     // A connection or password makes all outputs secret; the report holds nothing of them.
-    this.report = pulumi.unsecret(stdout.apply((text) => reportOf(args.installation, text)));
+    this.report = pulumi.unsecret(
+      said.apply((text) => (text === undefined ? notSetUp : reportOf(args.installation, text))),
+    );
     this.registerOutputs({ report: this.report });
   }
 }
+
+/** The report of a machine whose set-up has failed. */
+export const notSetUp = "not set up: it failed, see its error in the output of up";
 
 /**
  * The script that does on a machine what {@link ClientTrust} does there over SSH: `sudo sh trust.sh`,
@@ -183,21 +188,22 @@ function setUpHere(
   name: string,
   args: ClientTrustArgs,
   opts: pulumi.CustomResourceOptions,
-): pulumi.Output<string> {
+): pulumi.Output<string | undefined> {
   const script = renderedScript(args, { client: `${name}, where Pulumi runs` });
   const { sudo = true, password } = args;
-  return new command.local.Command(
+  const { stdout } = new command.local.Command(
     `${name}-trust`,
     { ...scriptCommand(script, sudo, password), triggers: [args.installation] },
     opts,
-  ).stdout;
+  );
+  return unlessFailed(stdout);
 }
 
 function setUpOverSsh(
   name: string,
   args: ClientTrustArgs & SshArgs,
   opts: pulumi.CustomResourceOptions,
-): pulumi.Output<string> {
+): pulumi.Output<string | undefined> {
   const { host, port = 22, user = "root", sudo = user !== "root", password, proxy } = args;
   const hostKey = pinnedHostKey(args);
   const script = renderedScript(args, {
@@ -219,13 +225,22 @@ function setUpOverSsh(
     },
     opts,
   );
-  const told = pulumi.runtime.isDryRun() ? "" : stdout;
+  const said = unlessFailed(stdout);
+  const told = pulumi.runtime.isDryRun() ? "" : said.apply((text) => text ?? "");
   warnIfNotPinned(`${name}: no hostKey`, { host, port, hostKey, told }, opts.parent);
   if (proxy && proxyHostKey) {
     const bastion = { ...proxy, hostKey: proxyHostKey, told: "" };
     warnIfNotPinned(`${name}: no proxy.hostKey`, bastion, opts.parent);
   }
-  return stdout;
+  return said;
+}
+
+/**
+ * What a machine said; undefined if its set-up failed. Without this the program would end there, with
+ * others not set up yet, and those that are no longer wanted not cleaned.
+ */
+function unlessFailed(stdout: pulumi.Output<string>): pulumi.Output<string | undefined> {
+  return pulumi.recover<string | undefined>(stdout, () => undefined);
 }
 
 /** What local and remote commands have in common. */

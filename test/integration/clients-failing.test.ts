@@ -64,11 +64,13 @@ function ssh(name: string) {
   return { host, privateKey, hostKey };
 }
 
-const stopSshd = (of: readonly string[]) =>
-  Promise.all(of.map((name) => machines[name]?.exec("kill $(cat /run/sshd.pid)")));
+async function stopSshd(...of: string[]): Promise<void> {
+  for (const name of of) await machines[name]?.exec("kill $(cat /run/sshd.pid)");
+}
 
-const startSshd = (of: readonly string[]) =>
-  Promise.all(of.map((name) => machines[name]?.exec("/usr/sbin/sshd -E /var/log/sshd.log")));
+async function startSshd(...of: string[]): Promise<void> {
+  for (const name of of) await machines[name]?.exec("/usr/sbin/sshd -E /var/log/sshd.log");
+}
 
 /** The names of the clients whose machines have this in the CA that they trust. */
 async function trusting(caPem: string): Promise<string[]> {
@@ -86,7 +88,7 @@ async function trusting(caPem: string): Promise<string[]> {
 /** `npm run up`, which fails for these clients and for nothing else. */
 async function upWithout(...failing: string[]) {
   const { exitCode, output } = await deployment.npmRun("up");
-  expect(output).not.toMatch(/integrity|^\s+at |goroutine/m);
+  expect(output).not.toMatch(/integrity|unhandled|goroutine/);
   expect(
     new Set([...output.matchAll(/✗ (?:the machine that )?client (\w+)/g)].map((m) => m[1])),
   ).toEqual(new Set(failing));
@@ -101,14 +103,14 @@ describe("clients that fail together", () => {
   });
 
   it("are two, and an update goes on without them", async () => {
-    await stopSshd(["web1", "web2"]);
+    await stopSshd("web1", "web2");
     await deployment.configure({ ...settings, ...ownCertificate(), ...clients(names) });
     await upWithout("web1", "web2");
     expect(await trusting(ca.certificatePem)).toEqual(["web3", "web4", "web5"]);
   });
 
   it("are three with another machine each, and the private CA comes back", async () => {
-    await stopSshd(["web3"]);
+    await stopSshd("web3");
     const moved = (name: string) => (["web1", "web2", "web3"].includes(name) ? { port: 2222 } : {});
     await deployment.configure({ ...settings, ...clients(names, moved) });
     await upWithout("web1", "web2", "web3");
@@ -135,7 +137,7 @@ describe("clients that fail together", () => {
   });
 
   it("are all cleaned once they answer", async () => {
-    await startSshd(["web1", "web2", "web3"]);
+    await startSshd("web1", "web2", "web3");
     const { exitCode, output } = await deployment.npmRun("down");
     expect(output).not.toContain("✗");
     expect(exitCode).toBe(0);

@@ -1,0 +1,138 @@
+import { execa } from "execa";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Checkout } from "../support/checkout";
+import { docker, freePort, serving } from "../support/engine";
+import { RegistryClient } from "../support/registry-client";
+
+// What somebody stops, pauses or removes by hand: doctor says so, `npm run up` repairs it, and says
+// that the registry answers only when it does.
+
+let checkout: Checkout;
+let client: RegistryClient;
+let user: [string, string];
+let port: number;
+
+beforeAll(async () => {
+  checkout = await Checkout.create();
+  port = await freePort();
+  await checkout.configure({ domains: ["localhost"], httpsPort: port, bindAddress: "127.0.0.1" });
+  const { exitCode, output } = await checkout.run("up");
+  expect(output).toContain(`The registry answers at https://localhost:${port}`);
+  expect(exitCode).toBe(0);
+  const { caCertificate: caPem, passwords } = await checkout.outputs();
+  user = ["admin", passwords["admin"] ?? ""];
+  client = new RegistryClient({ port, host: "localhost", caPem });
+  await client.push("kept", "1", user);
+});
+
+afterAll(() => checkout.remove());
+
+const ids = async () => {
+  const { nginx, registry } = await serving(checkout.installation);
+  return { nginx: nginx.Id, registry: registry.Id };
+};
+
+/** The volume that a container has at a folder. */
+async function volumeAt(container: string, folder: string): Promise<string> {
+  const format = `{{range .Mounts}}{{if eq .Destination "${folder}"}}{{.Name}}{{end}}{{end}}`;
+  return docker("inspect", "--format", format, container);
+}
+
+async function expectService(): Promise<void> {
+  expect((await client.request("GET", "/v2/kept/manifests/1", { user })).status).toBe(200);
+  await client.push("pushed", "1", user);
+}
+
+/** `npm run up` repairs it, and the next one has nothing to do. */
+async function expectRepair(): Promise<void> {
+  const { exitCode, output } = await checkout.run("up");
+  expect(output).toContain("repairing it");
+  expect(output).toContain(`The registry answers at https://localhost:${port}`);
+  expect(exitCode).toBe(0);
+  await expectService();
+}
+
+describe("nothing", () => {
+  it("is wrong, says doctor, with what it has asked", async () => {
+    const { exitCode, output } = await checkout.run("doctor");
+    expect(output).toMatch(/✓ deployed +2 containers running, 1 network, 4 volumes\n/);
+    expect(output).toMatch(/✓ registry https:\S+ +answers at 127.0.0.1:\d+\n/);
+    expect(output).toMatch(/✓ certificate +good for another 36\d days\n/);
+    expect(output).toMatch(/✓ login +as admin/);
+    expect(output).toMatch(/✓ read +as admin/);
+    expect(exitCode).toBe(0);
+  });
+
+  it("is changed by another up", async () => {
+    const { output } = await checkout.run("up");
+    expect(output).not.toMatch(/repairing|updated|created|replaced|deleted/);
+    expect(output).toContain("The registry answers at");
+  });
+});
+
+describe("by hand", () => {
+  it("nginx is stopped: doctor says so, and up starts it", async () => {
+    const { nginx } = await ids();
+    await docker("stop", nginx);
+    const { output } = await checkout.run("doctor");
+    expect(output).toMatch(/– container registry-server-nginx\S* +stopped, exit code 0\n/);
+    expect(output).toMatch(/– registry https:\S+ +nothing answers at/);
+    expect(output).not.toContain("Everything is here");
+    await expectRepair();
+    expect((await ids()).nginx).toBe(nginx);
+  });
+
+  it("the registry is stopped", async () => {
+    const { registry } = await ids();
+    await docker("stop", registry);
+    await expectRepair();
+  });
+
+  it("both are paused", async () => {
+    const { nginx, registry } = await ids();
+    await docker("pause", nginx, registry);
+    const { output } = await checkout.run("doctor");
+    expect(output).toMatch(/– container \S+ +paused\n/);
+    await expectRepair();
+    expect(await ids()).toEqual({ nginx, registry });
+  });
+
+  it("nginx is removed", async () => {
+    await docker("rm", "--force", (await ids()).nginx);
+    await expectRepair();
+  });
+
+  it("the registry is removed", async () => {
+    await docker("rm", "--force", (await ids()).registry);
+    await expectRepair();
+  });
+
+  it("nginx is taken off its network, or the network is removed", async () => {
+    const { nginx } = await ids();
+    const format = "{{range $name, $network := .NetworkSettings.Networks}}{{$name}}{{end}}";
+    const network = await docker("inspect", "--format", format, nginx);
+    await docker("network", "disconnect", network, nginx);
+    await expectRepair();
+    await docker("network", "disconnect", "--force", network, (await ids()).nginx);
+    await docker("network", "rm", network);
+    await expectRepair();
+  });
+
+  it("everything but the images is removed, volumes too", async () => {
+    const { nginx, registry } = await ids();
+    const volumes = [
+      await volumeAt(nginx, "/etc/private-registry"),
+      await volumeAt(registry, "/etc/private-registry"),
+      await volumeAt(nginx, "/run/registry"),
+    ];
+    await docker("rm", "--force", nginx, registry);
+    await docker("volume", "rm", ...volumes);
+    await expectRepair();
+  });
+
+  it("the program that publishes the port is killed", async () => {
+    const { stdout } = await execa("pgrep", ["--full", `docker-proxy.* -host-port ${port} `]);
+    await execa("kill", ["-9", ...stdout.split("\n")]);
+    await expectRepair();
+  });
+});
