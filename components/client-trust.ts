@@ -191,12 +191,12 @@ function setUpHere(
 ): pulumi.Output<string | undefined> {
   const script = renderedScript(args, { client: `${name}, where Pulumi runs` });
   const { sudo = true, password } = args;
-  const { stdout } = new command.local.Command(
+  const setUp = new command.local.Command(
     `${name}-trust`,
     { ...scriptCommand(script, sudo, password), triggers: [args.installation] },
     opts,
   );
-  return unlessFailed(stdout);
+  return unlessFailed(setUp);
 }
 
 function setUpOverSsh(
@@ -211,7 +211,7 @@ function setUpOverSsh(
     tellHostKey: hostKey.apply((key) => key === undefined),
   });
   const proxyHostKey = proxy && pinnedHostKey(proxy);
-  const { stdout } = new command.remote.Command(
+  const setUp = new command.remote.Command(
     `${name}-trust`,
     {
       ...scriptCommand(script, sudo, password),
@@ -225,7 +225,7 @@ function setUpOverSsh(
     },
     opts,
   );
-  const said = unlessFailed(stdout);
+  const said = unlessFailed(setUp);
   const told = pulumi.runtime.isDryRun() ? "" : said.apply((text) => text ?? "");
   warnIfNotPinned(`${name}: no hostKey`, { host, port, hostKey, told }, opts.parent);
   if (proxy && proxyHostKey) {
@@ -236,11 +236,18 @@ function setUpOverSsh(
 }
 
 /**
- * What a machine said; undefined if its set-up failed. Without this the program would end there, with
- * others not set up yet, and those that are no longer wanted not cleaned.
+ * What a machine said; undefined if its set-up failed. The program goes on then: there may be others
+ * to set up yet, and some to clean that are no longer wanted.
  */
-function unlessFailed(stdout: pulumi.Output<string>): pulumi.Output<string | undefined> {
-  return pulumi.recover<string | undefined>(stdout, () => undefined);
+function unlessFailed(
+  setUp: command.local.Command | command.remote.Command,
+): pulumi.Output<string | undefined> {
+  // Each output of a failed resource ends the program, unless it is recovered.
+  for (const name of Object.getOwnPropertyNames(setUp)) {
+    const output: unknown = Reflect.get(setUp, name);
+    if (pulumi.Output.isInstance(output)) pulumi.recover(output, () => undefined);
+  }
+  return pulumi.recover<string | undefined>(setUp.stdout, () => undefined);
 }
 
 /** What local and remote commands have in common. */
