@@ -1,4 +1,6 @@
+import pLimit from "p-limit";
 import { z } from "zod";
+import { Problem } from "../problem";
 import type { EngineApi } from "./api";
 
 /** Something on the engine that a stack's state knows of. */
@@ -13,6 +15,8 @@ export interface Deployed {
   networks: string[];
   /** Of a container: whether it publishes a port. */
   isPublished: boolean;
+  /** It stays when the rest is destroyed. */
+  isKept: boolean;
 }
 
 /** What is wrong with something that is deployed. */
@@ -35,6 +39,7 @@ const stateSchema = z.object({
         type: z.string(),
         id: z.string().optional(),
         delete: z.boolean().optional(),
+        retainOnDelete: z.boolean().optional(),
         outputs: z.record(z.string(), z.unknown()).optional(),
       }),
     )
@@ -74,6 +79,7 @@ export function deployedObjects(deployment: unknown): Deployed[] {
         (network) => network.name,
       ),
       isPublished: publishedSchema.safeParse(outputs["ports"]).success,
+      isKept: kind === "image" || one.retainOnDelete === true,
     };
   });
 }
@@ -91,23 +97,49 @@ const containerSchema = z.object({
   }),
 });
 
+/** Questions at the same time: over SSH, each is a login, of which sshd drops a burst. */
+const PARALLEL = 4;
+
 /**
  * Looks at what is deployed.
  *
- * @throws if the engine does not answer
+ * @throws Problem if the engine does not answer
  */
 export async function findTroubles(
   api: EngineApi,
   objects: readonly Deployed[],
 ): Promise<Trouble[]> {
-  const found = await Promise.all(
-    objects.map(async (deployed): Promise<Trouble | undefined> => {
-      const inspected = await api.inspect(deployed.kind, deployed.id);
-      if (inspected === undefined) return { deployed, kind: "gone", detail: "not on the engine" };
-      return deployed.kind === "container" ? troubleOf(deployed, inspected) : undefined;
-    }),
-  );
-  return found.filter((trouble) => trouble !== undefined);
+  const found = await inspectAll(api, objects);
+  return found.flatMap(({ deployed, inspected }) => {
+    if (inspected === undefined) return { deployed, kind: "gone", detail: "not on the engine" };
+    return deployed.kind === "container" ? (troubleOf(deployed, inspected) ?? []) : [];
+  });
+}
+
+/**
+ * Those that are still on the engine.
+ *
+ * @throws Problem if the engine does not answer
+ */
+export async function findLeft(api: EngineApi, objects: readonly Deployed[]): Promise<Deployed[]> {
+  const found = await inspectAll(api, objects);
+  return found.filter(({ inspected }) => inspected !== undefined).map(({ deployed }) => deployed);
+}
+
+async function inspectAll(api: EngineApi, objects: readonly Deployed[]) {
+  const limit = pLimit(PARALLEL);
+  const inspect = async (deployed: Deployed) => {
+    try {
+      return { deployed, inspected: await api.inspect(deployed.kind, deployed.id) };
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      const what = `${deployed.kind} ${deployed.name}`;
+      throw new Problem(`Docker engine ${api.host}: no answer about the ${what}: ${reason}`, [
+        `Try it by hand: docker -H ${api.host} ${deployed.kind} inspect ${deployed.id}`,
+      ]);
+    }
+  };
+  return Promise.all(objects.map((deployed) => limit(() => inspect(deployed))));
 }
 
 /** @param inspected What the engine says of a container. */

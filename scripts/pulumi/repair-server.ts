@@ -46,8 +46,13 @@ async function deploymentOf(context: Context, cli: PulumiCli | undefined): Promi
   const { backend, project, stack } = context;
   if (backend.backend === "ours") {
     if (!hasContainers(ownFolder, project.name, stack.name)) return undefined;
-    const text = readFileSync(stateFile(ownFolder, project.name, stack.name), "utf8");
-    return (JSON.parse(text) as { checkpoint?: { latest?: unknown } }).checkpoint?.latest;
+    const file = stateFile(ownFolder, project.name, stack.name);
+    const text = readFileSync(file, "utf8");
+    try {
+      return (JSON.parse(text) as { checkpoint?: { latest?: unknown } }).checkpoint?.latest;
+    } catch {
+      throw new Problem(`${file}: it is no state of Pulumi's`, ["npm run up says what to do."]);
+    }
   }
   if (cli === undefined) return undefined;
   const exported = await exportState(context, cli);

@@ -2,7 +2,7 @@ import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Checkout } from "../support/checkout";
 import { docker, freePort, serving } from "../support/engine";
-import { RegistryClient } from "../support/registry-client";
+import { manifestType, RegistryClient, type StoredImage } from "../support/registry-client";
 
 // What somebody stops, pauses or removes by hand: doctor says so, `npm run up` repairs it, and says
 // that the registry answers only when it does.
@@ -11,6 +11,7 @@ let checkout: Checkout;
 let client: RegistryClient;
 let user: [string, string];
 let port: number;
+let kept: StoredImage;
 
 beforeAll(async () => {
   checkout = await Checkout.create();
@@ -22,7 +23,7 @@ beforeAll(async () => {
   const { caCertificate: caPem, passwords } = await checkout.outputs();
   user = ["admin", passwords["admin"] ?? ""];
   client = new RegistryClient({ port, host: "localhost", caPem });
-  await client.push("kept", "1", user);
+  kept = await client.push("kept", "1", user);
 });
 
 afterAll(() => checkout.remove());
@@ -39,7 +40,11 @@ async function volumeAt(container: string, folder: string): Promise<string> {
 }
 
 async function expectService(): Promise<void> {
-  expect((await client.request("GET", "/v2/kept/manifests/1", { user })).status).toBe(200);
+  const headers = { Accept: manifestType };
+  const manifest = await client.request("GET", "/v2/kept/manifests/1", { user, headers });
+  expect(manifest.status).toBe(200);
+  const layer = await client.request("GET", `/v2/kept/blobs/${kept.layer}`, { user });
+  expect(layer.status).toBe(200);
   await client.push("pushed", "1", user);
 }
 

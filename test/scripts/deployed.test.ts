@@ -30,11 +30,11 @@ describe("what is deployed", () => {
     expect(found).toEqual([
       {
         ...{ urn: nginx.urn, kind: "container", id: "abc", name: "nginx-1" },
-        ...{ networks: ["network-1"], isPublished: true },
+        ...{ networks: ["network-1"], isPublished: true, isKept: false },
       },
       {
         ...{ urn: "image", kind: "image", id: "sha256:1", name: "nginx:1.30" },
-        ...{ networks: [], isPublished: false },
+        ...{ networks: [], isPublished: false, isKept: true },
       },
     ]);
   });
