@@ -227,7 +227,7 @@ async function checkServer(context: Context, api: EngineApi): Promise<Finding[]>
     ...(troubles.length === 0 ? [allThere(objects)] : troubles.map(troubleFinding)),
     ...(server.outputs === undefined
       ? []
-      : await askRegistry(context, cli, server, server.outputs)),
+      : await askRegistry(context, api, cli, server, server.outputs)),
   ];
 }
 
@@ -247,14 +247,15 @@ function troubleFinding({ deployed, detail }: Trouble): Finding {
 
 async function askRegistry(
   context: Context,
+  api: EngineApi,
   cli: PulumiCli | undefined,
   { renewsCertificate }: KnownServer,
   known: RegistryOutputs,
 ): Promise<Finding[]> {
-  const { engine, project, stack } = context;
+  const { project, stack } = context;
   const passwords = cli && (await passwordsOf(context, cli));
   const outputs = { ...known, ...(passwords && { passwords }) };
-  const look = await lookAtRegistry(engine.host, project.bindAddress, outputs);
+  const look = await lookAtRegistry(api, project.bindAddress, outputs);
   const { address, certificate, login, read, unreachable, user } = look;
   const thing = `registry ${outputs.registryUrl}`;
   if (unreachable !== undefined) {

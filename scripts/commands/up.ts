@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { readContext, type Context } from "../context";
 import { isRemote } from "../engine/address";
 import { EngineApi } from "../engine/api";
@@ -8,9 +9,9 @@ import { takeUpKilledRun } from "../pulumi/killed-run";
 import { upWithClients } from "../pulumi/clients";
 import { ensureStack, askPulumi } from "../pulumi/run";
 import type { PulumiCli } from "../pulumi/cli";
-import { repairServer } from "../pulumi/repair-server";
+import { repairServer, undoServer } from "../pulumi/repair-server";
 import { hasContainers } from "../pulumi/stack";
-import { lookAtRegistry, problemOf } from "../registry/look";
+import { type Look, lookAtRegistry, problemOf } from "../registry/look";
 import { outputsSchema } from "../registry/outputs";
 import { setUp } from "../setup/set-up";
 import { findChangedClients } from "./changed-clients";
@@ -32,31 +33,48 @@ export async function up(args: readonly string[]): Promise<number> {
   const code = await upWithClients(context, cli, withDefaults(args));
   if (code !== 0 || isHelp(args) || args.includes("--preview-only")) return code;
 
-  return tellWhatServes(context, cli);
+  const seen = await askWhatServes(context, cli);
+  if (seen === undefined) return 0;
+  if (seen.look.isElsewhere || problemOf(seen.look) === undefined)
+    return tellWhatServes(context, seen);
+
+  context.progress.note(`• ${problemOf(seen.look) ?? ""}: applying everything again`);
+  await undoServer(context, cli);
+  const again = await upWithClients(context, cli, withDefaults(args));
+  if (again !== 0) return again;
+  return tellWhatServes(context, { ...seen, ...(await askWhatServes(context, cli)) });
 }
 
-/** Asks the registry, and says of it no more than it answered. */
-async function tellWhatServes(context: Context, cli: PulumiCli): Promise<number> {
-  const { engine, progress, project, stack } = context;
+/** What the stack puts out, and what the registry was seen to do. */
+interface Seen {
+  outputs: z.infer<typeof upOutputsSchema>;
+  look: Look;
+}
+
+const upOutputsSchema = z.intersection(nextStepsSchema, outputsSchema);
+
+/** Asks the registry; undefined if the program is one of the user's own that puts out something else. */
+async function askWhatServes(context: Context, cli: PulumiCli): Promise<Seen | undefined> {
+  const { engine, project, stack } = context;
   const named = stack.from === "argument" ? ["--stack", stack.name] : [];
-  const output = await askPulumi(context, cli, [
-    ...["stack", "output", "--json", "--show-secrets", ...named],
-  ]);
-  const outputs: unknown = JSON.parse(output);
-  const next = nextStepsSchema.safeParse(outputs);
-  const registry = outputsSchema.safeParse(outputs);
-  // A program of one's own may put out something else.
-  if (!next.success || !registry.success) return 0;
-  const look = await lookAtRegistry(engine.host, project.bindAddress, registry.data);
-  const { registryUrl } = registry.data;
+  const asked = ["stack", "output", "--json", "--show-secrets", ...named];
+  const { data } = upOutputsSchema.safeParse(JSON.parse(await askPulumi(context, cli, asked)));
+  if (data === undefined) return undefined;
+  const look = await lookAtRegistry(new EngineApi(engine.host), project.bindAddress, data);
+  return { outputs: data, look };
+}
+
+/** Says of the registry no more than it has answered. */
+function tellWhatServes({ progress }: Context, { outputs, look }: Seen): number {
+  const { registryUrl } = outputs;
   const problem = problemOf(look);
   if (problem === undefined) {
-    process.stdout.write(nextSteps(next.data, `The registry answers at ${registryUrl}`));
+    process.stdout.write(nextSteps(outputs, `The registry answers at ${registryUrl}`));
     return 0;
   }
   if (look.unreachable !== undefined && look.isElsewhere) {
     const seen = `Deployed as ${registryUrl}. From this machine it could not be asked: ${problem}`;
-    process.stdout.write(nextSteps(next.data, seen));
+    process.stdout.write(nextSteps(outputs, seen));
     return 0;
   }
   progress.note(`✗ deployed, but ${registryUrl} does not serve: ${problem}`);

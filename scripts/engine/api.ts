@@ -1,6 +1,8 @@
 import { request, type RequestOptions } from "node:http";
+import { hostname } from "node:os";
 import { execa } from "execa";
 import { nonEmpty } from "../paths";
+import { isRemote } from "./address";
 
 /** How long an engine may take for an answer that it has at hand. */
 const ANSWER_MS = 5_000;
@@ -51,16 +53,28 @@ export class EngineApi {
     return (await this.inspect("image", reference)) !== undefined;
   }
 
+  /**
+   * Whether the ports that the engine publishes are this machine's. A local socket may be that of
+   * another machine: of the one that this container runs on, or of a virtual one.
+   */
+  async isHere(): Promise<boolean> {
+    return !isRemote(this.host) && (await this.info())["Name"] === hostname();
+  }
+
   /** Things that the doctor tells: version, storage driver, folder, number of containers. */
   async describe(): Promise<string> {
+    const info = await this.info();
+    const part = (name: string) => String(info[name] ?? "unknown");
+    return `${part("ServerVersion")}, storage ${part("Driver")} in ${part("DockerRootDir")}`;
+  }
+
+  private async info(): Promise<Record<string, string | number>> {
     const plain = this.plainTarget();
     const info =
       plain === undefined
         ? await this.docker(["info", "--format", "{{json .}}"])
         : (await ask(plain, "/info")).body;
-    const parsed = JSON.parse(info) as Record<string, string | number>;
-    const part = (name: string) => String(parsed[name] ?? "unknown");
-    return `${part("ServerVersion")}, storage ${part("Driver")} in ${part("DockerRootDir")}`;
+    return JSON.parse(info) as Record<string, string | number>;
   }
 
   /** The name of the container that publishes a port of the engine's machine, if one does. */

@@ -23,10 +23,10 @@ export interface Deployed {
 export interface Trouble {
   deployed: Deployed;
   /**
-   * `disconnected` is a container that is not on its network; `failing` one that restarts again and
-   * again, or does not answer its own health check.
+   * `crashing` is a container that restarts again and again, `failing` one that does not answer,
+   * `disconnected` one that is not on its network.
    */
-  kind: "disconnected" | "failing" | "gone" | "paused" | "stopped";
+  kind: "crashing" | "disconnected" | "failing" | "gone" | "paused" | "stopped";
   /** For people: "stopped, exit code 137". */
   detail: string;
 }
@@ -148,7 +148,7 @@ export function troubleOf(deployed: Deployed, inspected: unknown): Trouble | und
   const trouble = (kind: Trouble["kind"], detail: string) => ({ deployed, kind, detail });
   if (State.Paused) return trouble("paused", "paused");
   if (State.Restarting) {
-    return trouble("failing", `restarts again and again, exit code ${State.ExitCode}`);
+    return trouble("crashing", `restarts again and again, exit code ${State.ExitCode}`);
   }
   if (!State.Running) return trouble("stopped", `stopped, exit code ${State.ExitCode}`);
   // After a refresh, the state may have the id.

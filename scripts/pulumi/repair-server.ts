@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import type { Context } from "../context";
-import { isRemote } from "../engine/address";
 import { EngineApi } from "../engine/api";
 import {
   type Deployed,
@@ -71,7 +70,7 @@ export async function repairServer(context: Context, cli: PulumiCli): Promise<vo
   const api = new EngineApi(engine.host);
   const troubles = await findTroubles(api, server.objects);
   if (troubles.length === 0) {
-    const deaf = await findDeaf(context, server);
+    const deaf = await findDeaf(context, api, server);
     if (deaf === undefined) return;
     troubles.push(deaf);
   }
@@ -86,17 +85,25 @@ export async function repairServer(context: Context, cli: PulumiCli): Promise<vo
     const refresh = ["refresh", "--yes", "--skip-preview", "--stack", stack.name];
     await askPulumi(context, cli, [...refresh, ...targets]);
   }
+  await undoServer(context, cli);
+}
+
+/** Has the next `up` do again whatever is done to the server by commands. */
+export async function undoServer(context: Context, cli: PulumiCli): Promise<void> {
   await importState(context, cli, withServerUndone(await exportState(context, cli)));
 }
 
 /** The published container of an engine here, if all of it runs and its port does not answer. */
-async function findDeaf(context: Context, server: KnownServer): Promise<Trouble | undefined> {
-  const { engine, project } = context;
+async function findDeaf(
+  { project }: Context,
+  api: EngineApi,
+  server: KnownServer,
+): Promise<Trouble | undefined> {
   const deployed = server.objects.find(({ isPublished }) => isPublished);
-  if (deployed === undefined || server.outputs === undefined || isRemote(engine.host)) {
+  if (deployed === undefined || server.outputs === undefined || !(await api.isHere())) {
     return undefined;
   }
-  const address = addressOf(engine.host, project.bindAddress, server.outputs.registryUrl);
+  const address = addressOf(api.host, project.bindAddress, server.outputs.registryUrl);
   const { unreachable } = await askOpenly(address, server.outputs);
   if (unreachable === undefined) return undefined;
   return { deployed, kind: "failing", detail: `its port does not answer: ${unreachable}` };
@@ -109,7 +116,7 @@ async function findDeaf(context: Context, server: KnownServer): Promise<Trouble 
  */
 async function isRevived(api: EngineApi, { kind, deployed }: Trouble): Promise<boolean> {
   const { id, networks } = deployed;
-  const commands: Record<Trouble["kind"], string[][]> = {
+  const commands: Record<Exclude<Trouble["kind"], "crashing">, string[][]> = {
     disconnected: networks.map((network) => ["network", "connect", network, id]),
     failing: [["restart", id]],
     gone: [],
@@ -118,6 +125,8 @@ async function isRevived(api: EngineApi, { kind, deployed }: Trouble): Promise<b
   };
   if (kind === "gone") return true; // There is nothing to revive.
   try {
+    // What makes it crash may be repaired later, and Docker goes on to count the restarts till then.
+    if (kind === "crashing") throw new Error("it needs to be made anew");
     for (const command of commands[kind]) await api.docker(command, ACTION_SECONDS);
     return true;
   } catch {
@@ -132,8 +141,7 @@ async function isRevived(api: EngineApi, { kind, deployed }: Trouble): Promise<b
 }
 
 /**
- * Has the next `up` do again whatever is done to the server by commands: in the state, they are no
- * longer the ones that the program asks for.
+ * The state in which the server's commands are no longer the ones that the program asks for.
  *
  * @param exported What `pulumi stack export` prints.
  * @returns The same for `pulumi stack import`.

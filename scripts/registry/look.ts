@@ -1,4 +1,4 @@
-import { isRemote } from "../engine/address";
+import type { EngineApi } from "../engine/api";
 import { addressOf, askOpenly, statusOf, type Certificate } from "./ask";
 import type { RegistryOutputs } from "./outputs";
 
@@ -25,14 +25,14 @@ interface Step {
 
 /** Asks a registry what a client asks: the connection, the certificate, a login, a read. */
 export async function lookAtRegistry(
-  engineHost: string,
+  api: EngineApi,
   bindAddress: string,
   outputs: RegistryOutputs,
 ): Promise<Look> {
-  const address = addressOf(engineHost, bindAddress, outputs.registryUrl);
+  const address = addressOf(api.host, bindAddress, outputs.registryUrl);
   const look: Look = {
     address: `${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`,
-    isElsewhere: isRemote(engineHost),
+    isElsewhere: !(await api.isHere()),
   };
   const { unreachable, certificate } = await askOpenly(address, outputs);
   if (unreachable !== undefined) return { ...look, unreachable };

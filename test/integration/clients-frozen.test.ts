@@ -19,7 +19,7 @@ beforeAll(async () => {
   made.push(() => lasting.stop());
   frozen = await startMachine({ network: network.name, kind: "plain" });
   made.push(() => frozen.stop());
-  deployment = await Deployment.create({ PRIVATE_REGISTRY_CLIENT_SECONDS: "40" });
+  deployment = await Deployment.create({ PRIVATE_REGISTRY_CLIENT_SECONDS: "25" });
   made.push(() => deployment.remove());
   settings = {
     httpsPort: await freePort(),
@@ -54,7 +54,7 @@ describe("a client that is frozen", () => {
     expect(output).not.toContain("client lasting");
     expect(exitCode).toBe(1);
     expect(await knows(lasting, "new.test")).toBe(true);
-  });
+  }, 600_000);
 
   it("is named by doctor", async () => {
     const { output } = await deployment.npmRun("doctor");

@@ -1,7 +1,7 @@
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Checkout } from "../support/checkout";
-import { docker, freePort, serving } from "../support/engine";
+import { docker, freePort, inVolume, serving } from "../support/engine";
 import { manifestType, RegistryClient, type StoredImage } from "../support/registry-client";
 
 // What somebody stops, pauses or removes by hand: doctor says so, `npm run up` repairs it, and says
@@ -48,10 +48,10 @@ async function expectService(): Promise<void> {
   await client.push("pushed", "1", user);
 }
 
-/** `npm run up` repairs it, and the next one has nothing to do. */
-async function expectRepair(): Promise<void> {
+/** `npm run up` repairs it, and says so. */
+async function expectRepair(words = "repairing it"): Promise<void> {
   const { exitCode, output } = await checkout.run("up");
-  expect(output).toContain("repairing it");
+  expect(output).toContain(words);
   expect(output).toContain(`The registry answers at https://localhost:${port}`);
   expect(exitCode).toBe(0);
   await expectService();
@@ -132,6 +132,15 @@ describe("by hand", () => {
     ];
     await docker("rm", "--force", nginx, registry);
     await docker("volume", "rm", ...volumes);
+    await expectRepair();
+  });
+
+  it("nginx's files are deleted, which a running nginx notices at a login only", async () => {
+    const files = await volumeAt((await ids()).nginx, "/etc/private-registry");
+    await inVolume(files, "rm -rf /volume/*");
+    await expectRepair("applying everything again");
+    await inVolume(files, "rm -rf /volume/*");
+    await docker("restart", (await ids()).nginx);
     await expectRepair();
   });
 

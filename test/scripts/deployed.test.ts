@@ -61,7 +61,7 @@ describe("a container", () => {
   it.each([
     ["stopped", { Running: false, ExitCode: 137 }, undefined, "exit code 137"],
     ["paused", { Paused: true }, undefined, "paused"],
-    ["failing", { Running: false, Restarting: true, ExitCode: 1 }, undefined, "again and again"],
+    ["crashing", { Running: false, Restarting: true, ExitCode: 1 }, undefined, "again and again"],
     ["failing", { Health: { Status: "unhealthy" } }, undefined, "unhealthy"],
     ["disconnected", {}, {}, "net"],
     ["disconnected", {}, { none: { NetworkID: "2" } }, "net"],
