@@ -1,3 +1,5 @@
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Checkout } from "../support/checkout";
@@ -148,5 +150,44 @@ describe("by hand", () => {
     const { stdout } = await execa("pgrep", ["--full", `docker-proxy.* -host-port ${port} `]);
     await execa("kill", ["-9", ...stdout.split("\n")]);
     await expectRepair();
+  });
+});
+
+describe("a state that Pulumi refuses", () => {
+  const file = () =>
+    join(
+      checkout.folder,
+      `.private-registry/state/.pulumi/stacks/private-registry/${checkout.stackName}.json`,
+    );
+
+  it("is repaired by the next command, which keeps a copy", async () => {
+    const state = JSON.parse(await readFile(file(), "utf8")) as {
+      checkpoint: { latest: { resources: { type: string }[] } };
+    };
+    const { latest } = state.checkpoint;
+    const isImage = ({ type }: { type: string }) => type.endsWith(":RemoteImage");
+    // Containers and volumes now stand before the images that they depend on.
+    latest.resources = [
+      ...latest.resources.filter((one) => !isImage(one)),
+      ...latest.resources.filter(isImage),
+    ];
+    await writeFile(file(), JSON.stringify(state));
+    const { exitCode, output } = await checkout.run("pulumi", "preview");
+    expect(output).toMatch(/• the state of stack \S+ was broken, and is repaired/);
+    expect(output).not.toContain("goroutine");
+    expect(exitCode).toBe(0);
+    const kept = await readdir(join(checkout.folder, ".private-registry"));
+    expect(kept.filter((name) => name.startsWith("broken-state-"))).toHaveLength(1);
+  });
+
+  it("is no state at all: the file and the copy beside it are named", async () => {
+    const whole = await readFile(file(), "utf8");
+    await writeFile(file(), whole.slice(0, 1_000));
+    const { exitCode, output } = await checkout.run("up");
+    await writeFile(file(), whole);
+    expect(output).toContain("the stack's state cannot be read");
+    expect(output).toMatch(/cp \S+\.json\.bak \S+\.json\n/);
+    expect(output).not.toMatch(/^\s+at /m);
+    expect(exitCode).toBe(1);
   });
 });
