@@ -36,6 +36,7 @@ export class Watch {
   constructor(
     private readonly progress: Progress,
     env: NodeJS.ProcessEnv,
+    private readonly silentSeconds = SILENT_SECONDS,
   ) {
     this.clientSeconds = Number(env["PRIVATE_REGISTRY_CLIENT_SECONDS"]) || CLIENT_SECONDS;
   }
@@ -57,7 +58,7 @@ export class Watch {
         return;
       }
       const silence = Date.now() - operations.lastEvent;
-      if (silence < SILENT_SECONDS * 1_000 || Date.now() < nextSignal) return;
+      if (silence < this.silentSeconds * 1_000 || Date.now() < nextSignal) return;
       if (!this.isStuck) this.tellStuck(operations.inHand());
       this.isStuck = true;
       const [signal, ...later] = signals;
@@ -85,7 +86,7 @@ export class Watch {
 
   private tellStuck(operations: readonly Operation[]): void {
     const names = operations.map(({ urn }) => nameOf(urn)).join(", ") || "Pulumi's program";
-    const time = formatDuration(SILENT_SECONDS * 1_000);
+    const time = formatDuration(this.silentSeconds * 1_000);
     this.progress.note(
       `✗ nothing has happened for ${time}: ending the run, which waits for ${names}`,
     );

@@ -153,6 +153,23 @@ describe("by hand", () => {
   });
 });
 
+describe("with Pulumi alone", () => {
+  it("up --refresh makes anew what is gone, and a registry that is stopped", async () => {
+    for (const undo of [
+      async () => docker("rm", "--force", (await ids()).nginx),
+      async () => docker("stop", (await ids()).registry),
+    ]) {
+      await undo();
+      const { exitCode, output } = await checkout.run(
+        ...["pulumi", "up", "--refresh", "--yes", "--skip-preview"],
+      );
+      expect(output).not.toContain("repairing it");
+      expect(exitCode).toBe(0);
+      await expectService();
+    }
+  });
+});
+
 describe("a state that Pulumi refuses", () => {
   const file = () =>
     join(
