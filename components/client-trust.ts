@@ -161,15 +161,20 @@ export class ClientTrust extends pulumi.ComponentResource {
     super("private-registry:index:ClientTrust", name, {}, opts);
 
     const child = { parent: this, dependsOn: opts?.dependsOn };
-    const stdout =
+    const said =
       host === undefined || local
         ? setUpHere(name, args, child)
         : setUpOverSsh(name, { ...args, host }, child);
     // A connection or password makes all outputs secret; the report holds nothing of them.
-    this.report = pulumi.unsecret(stdout.apply((text) => reportOf(args.installation, text)));
+    this.report = pulumi.unsecret(
+      said.apply((text) => (text === undefined ? notSetUp : reportOf(args.installation, text))),
+    );
     this.registerOutputs({ report: this.report });
   }
 }
+
+/** The report of a machine whose set-up has failed. */
+export const notSetUp = "not set up: it failed, see its error in the output of up";
 
 /**
  * The script that does on a machine what {@link ClientTrust} does there over SSH: `sudo sh trust.sh`,
@@ -183,21 +188,22 @@ function setUpHere(
   name: string,
   args: ClientTrustArgs,
   opts: pulumi.CustomResourceOptions,
-): pulumi.Output<string> {
+): pulumi.Output<string | undefined> {
   const script = renderedScript(args, { client: `${name}, where Pulumi runs` });
   const { sudo = true, password } = args;
-  return new command.local.Command(
+  const setUp = new command.local.Command(
     `${name}-trust`,
     { ...scriptCommand(script, sudo, password), triggers: [args.installation] },
     opts,
-  ).stdout;
+  );
+  return unlessFailed(setUp);
 }
 
 function setUpOverSsh(
   name: string,
   args: ClientTrustArgs & SshArgs,
   opts: pulumi.CustomResourceOptions,
-): pulumi.Output<string> {
+): pulumi.Output<string | undefined> {
   const { host, port = 22, user = "root", sudo = user !== "root", password, proxy } = args;
   const hostKey = pinnedHostKey(args);
   const script = renderedScript(args, {
@@ -205,7 +211,7 @@ function setUpOverSsh(
     tellHostKey: hostKey.apply((key) => key === undefined),
   });
   const proxyHostKey = proxy && pinnedHostKey(proxy);
-  const { stdout } = new command.remote.Command(
+  const setUp = new command.remote.Command(
     `${name}-trust`,
     {
       ...scriptCommand(script, sudo, password),
@@ -219,13 +225,29 @@ function setUpOverSsh(
     },
     opts,
   );
-  const told = pulumi.runtime.isDryRun() ? "" : stdout;
+  const said = unlessFailed(setUp);
+  const told = pulumi.runtime.isDryRun() ? "" : said.apply((text) => text ?? "");
   warnIfNotPinned(`${name}: no hostKey`, { host, port, hostKey, told }, opts.parent);
   if (proxy && proxyHostKey) {
     const bastion = { ...proxy, hostKey: proxyHostKey, told: "" };
     warnIfNotPinned(`${name}: no proxy.hostKey`, bastion, opts.parent);
   }
-  return stdout;
+  return said;
+}
+
+/**
+ * What a machine said; undefined if its set-up failed. The program goes on then: there may be others
+ * to set up yet, and some to clean that are no longer wanted.
+ */
+function unlessFailed(
+  setUp: command.local.Command | command.remote.Command,
+): pulumi.Output<string | undefined> {
+  // Each output of a failed resource ends the program, unless it is recovered.
+  for (const name of Object.getOwnPropertyNames(setUp)) {
+    const output: unknown = Reflect.get(setUp, name);
+    if (pulumi.Output.isInstance(output)) pulumi.recover(output, () => undefined);
+  }
+  return pulumi.recover<string | undefined>(setUp.stdout, () => undefined);
 }
 
 /** What local and remote commands have in common. */

@@ -2,7 +2,7 @@ import { isIPv6 } from "node:net";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { advice } from "./advice";
-import { type ClientArgs, ClientTrust, trustScript } from "./client-trust";
+import { type ClientArgs, ClientTrust, notSetUp, trustScript } from "./client-trust";
 import { Credentials, defaultUsers, type UserArgs } from "./credentials";
 import { type ImagesArgs, RegistryServer } from "./registry-server";
 import { type CertificateArgs, type OwnCertificateArgs, TlsIdentity } from "./tls-identity";
@@ -255,10 +255,11 @@ function loginCommand(host: string, [user]: string[]): string {
 
 /**
  * Tells once a second how many clients are done. Where nothing changes, all are done before the
- * first second is over.
+ * first second is over. One that failed is not done.
  */
 function tellProgress(reports: pulumi.Output<string>[], resource: pulumi.Resource): void {
   if (reports.length === 0 || pulumi.runtime.isDryRun()) return;
+  let left = reports.length;
   let done = 0;
   let told = 0;
   const tell = () => {
@@ -268,9 +269,10 @@ function tellProgress(reports: pulumi.Output<string>[], resource: pulumi.Resourc
   };
   const timer = setInterval(tell, 1_000).unref();
   for (const report of reports) {
-    report.apply(() => {
-      done += 1;
-      if (done < reports.length) return;
+    report.apply((text) => {
+      left -= 1;
+      if (text !== notSetUp) done += 1;
+      if (left > 0) return;
       clearInterval(timer);
       if (told > 0) tell();
     });

@@ -14,7 +14,11 @@ export interface LoggedCommand {
   env?: NodeJS.ProcessEnv;
   /** Neither Ctrl-C nor the end of this run ends it: half of it would leave a mess. */
   runsToItsEnd?: boolean;
-  /** Ended after this time. */
+  /**
+   * Ended after this time.
+   *
+   * @default an hour, which is longer than the longest build on a slow machine
+   */
   timeoutSeconds?: number;
   /** What to do when it fails; the log's last lines are told in any case. */
   mend?: readonly string[];
@@ -35,7 +39,7 @@ export async function runLogged(command: LoggedCommand): Promise<void> {
     buffer: false,
     detached: command.runsToItsEnd ?? false,
     cleanup: !(command.runsToItsEnd ?? false),
-    timeout: (command.timeoutSeconds ?? 0) * 1_000,
+    timeout: (command.timeoutSeconds ?? 3_600) * 1_000,
     reject: false,
   });
   if (!result.failed) return;

@@ -1,7 +1,8 @@
 import type { Context } from "../context";
 import { ownFolder } from "../paths";
+import { Problem } from "../problem";
 import type { PulumiCli } from "../pulumi/cli";
-import { checkClients, withChanged } from "../pulumi/client-checks";
+import { checkClients, type ClientCheck, withChanged } from "../pulumi/client-checks";
 import { exportState, importState } from "../pulumi/clients";
 import { hasClients } from "../pulumi/stack";
 
@@ -12,9 +13,17 @@ import { hasClients } from "../pulumi/stack";
 export async function findChangedClients(context: Context, cli: PulumiCli): Promise<void> {
   const { backend, progress, project, stack } = context;
   if (backend.backend === "ours" && !hasClients(ownFolder, project.name, stack.name)) return;
-  const checks = await progress.step({ title: "clients: looking for changes", isShort: true }, () =>
-    checkClients(context, cli),
-  );
+  let checks: ClientCheck[];
+  try {
+    checks = await progress.step({ title: "clients: looking for changes", isShort: true }, () =>
+      checkClients(context, cli),
+    );
+  } catch (error) {
+    // The up that follows finds out by itself whether it can reach them.
+    if (!(error instanceof Problem)) throw error;
+    progress.failure(error);
+    return;
+  }
   for (const { name, failure } of checks) {
     if (failure !== undefined) progress.note(`! client ${name} could not be checked: ${failure}`);
   }

@@ -4,16 +4,22 @@ import { dirname } from "node:path";
 import { readContext, type Context } from "../context";
 import { isRemote } from "../engine/address";
 import { EngineApi } from "../engine/api";
+import { type Deployed, findTroubles, type Trouble } from "../engine/deployed";
 import { connectFailure, engineMend, look, remedyFor } from "../engine/ensure";
 import { portMend, portState } from "../engine/port";
 import { findProgram } from "../find-program";
 import { ownFolder } from "../paths";
 import { images } from "../pins";
 import { Problem } from "../problem";
-import { findCli } from "../pulumi/cli";
+import { findCli, type PulumiCli } from "../pulumi/cli";
 import { checkClients, type ClientCheck } from "../pulumi/client-checks";
+import { type KnownServer, knownServer } from "../pulumi/repair-server";
+import { askPulumi } from "../pulumi/run";
 import { pluginStates } from "../pulumi/plugins";
 import { hasClients } from "../pulumi/stack";
+import type { Certificate } from "../registry/ask";
+import { lookAtRegistry } from "../registry/look";
+import { outputsSchema, type RegistryOutputs } from "../registry/outputs";
 import { formatFindings, isHealthy, type Finding } from "./findings";
 
 /** Builds of the engine and the images take this much at most, with Go's caches. */
@@ -28,16 +34,22 @@ export async function doctor(): Promise<number> {
     checkNode(),
     engine,
     checkDockerCli(context),
-    ...(engine.state === "ok" ? await checkImages(api, context) : []),
+    ...(engine.state === "ok" ? await checkImages(api, context) : [notAsked("images")]),
     await checkPort(context, engine.state === "ok" ? api : undefined),
     await checkCli(context),
     ...checkPlugins(context),
     checkBackend(context),
+    ...(engine.state === "ok" ? await checkServer(context, api) : [notAsked("registry")]),
     ...(await checkClientMachines(context)),
     await checkDisk(context.store.cacheFolder),
   ];
   process.stdout.write(formatFindings(findings));
   return isHealthy(findings) ? 0 : 1;
+}
+
+/** Of something that only the engine could tell of. */
+function notAsked(thing: string): Finding {
+  return { thing, state: "unknown", detail: "not looked at: the Docker engine does not answer" };
 }
 
 function checkNode(): Finding {
@@ -100,7 +112,7 @@ async function checkPort(context: Context, api: EngineApi | undefined): Promise<
   const { bindAddress, httpsPort } = context.project;
   const thing = `port ${bindAddress}:${httpsPort}`;
   if (isRemote(context.engine.host)) {
-    return { thing, state: "ok", detail: `not checked: it is on ${context.engine.host}` };
+    return { thing, state: "unknown", detail: `not looked at: it is on ${context.engine.host}` };
   }
   const state = await portState(httpsPort, bindAddress, api);
   switch (state.kind) {
@@ -117,7 +129,9 @@ async function checkPort(context: Context, api: EngineApi | undefined): Promise<
       };
     case "unknown":
       // Only root may try a low port, but the engine may use it.
-      if (state.reason === "EACCES") return { thing, state: "ok", detail: "not checked: not root" };
+      if (state.reason === "EACCES") {
+        return { thing, state: "unknown", detail: "not looked at: only root may try a low port" };
+      }
       return {
         thing,
         state: "broken",
@@ -179,14 +193,106 @@ async function checkClientMachines(context: Context): Promise<Finding[]> {
   const { backend, env, home, parts, pins, project, stack, store } = context;
   if (backend.backend === "ours" && !hasClients(ownFolder, project.name, stack.name)) return [];
   const cli = await findCli({ env, home, version: pins.pulumi, parts, store });
-  if (cli === undefined) return [];
+  if (cli === undefined) {
+    return [{ thing: "clients", state: "unknown", detail: "not looked at: no Pulumi CLI here" }];
+  }
   try {
     return (await checkClients(context, cli)).map(clientFinding);
   } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    // Such as a backend of the user's that has no such stack.
-    return [{ thing: "clients", state: "ok", detail: `not checked: ${error.mend.at(-1) ?? ""}` }];
+    return [notLookedAt("clients", error)];
   }
+}
+
+/** Of what Pulumi could not say, such as one whose backend has no such stack. */
+function notLookedAt(thing: string, error: unknown): Finding {
+  if (!(error instanceof Problem)) throw error;
+  const reason = error.mend.at(-1) ?? error.message;
+  return { thing, state: "unknown", detail: `not looked at: ${reason}` };
+}
+
+/** Looks at what is deployed, and asks the registry what its clients ask. */
+async function checkServer(context: Context, api: EngineApi): Promise<Finding[]> {
+  const { env, home, parts, pins, store } = context;
+  const cli = await findCli({ env, home, version: pins.pulumi, parts, store });
+  let server;
+  try {
+    server = await knownServer(context, cli);
+  } catch (error) {
+    return [notLookedAt("registry", error)];
+  }
+  if (server === undefined) return [];
+  const objects = server.objects.filter(({ kind }) => kind !== "image");
+  const troubles = await findTroubles(api, objects);
+  return [
+    ...(troubles.length === 0 ? [allThere(objects)] : troubles.map(troubleFinding)),
+    ...(server.outputs === undefined
+      ? []
+      : await askRegistry(context, api, cli, server, server.outputs)),
+  ];
+}
+
+function allThere(objects: readonly Deployed[]): Finding {
+  const count = (kind: Deployed["kind"]) => {
+    const number = objects.filter((one) => one.kind === kind).length;
+    return `${number} ${kind}${number === 1 ? "" : "s"}`;
+  };
+  const detail = `${count("container")} running, ${count("network")}, ${count("volume")}`;
+  return { thing: "deployed", state: "ok", detail };
+}
+
+function troubleFinding({ deployed, detail }: Trouble): Finding {
+  const thing = `${deployed.kind} ${deployed.name.slice(0, 40)}`;
+  return { thing, state: "missing", detail, mend: ["npm run up repairs it."] };
+}
+
+async function askRegistry(
+  context: Context,
+  api: EngineApi,
+  cli: PulumiCli | undefined,
+  { renewsCertificate }: KnownServer,
+  known: RegistryOutputs,
+): Promise<Finding[]> {
+  const { project, stack } = context;
+  const passwords = cli && (await passwordsOf(context, cli));
+  const outputs = { ...known, ...(passwords && { passwords }) };
+  const look = await lookAtRegistry(api, project.bindAddress, outputs);
+  const { address, certificate, login, read, unreachable, user } = look;
+  const thing = `registry ${outputs.registryUrl}`;
+  if (unreachable !== undefined) {
+    const detail = `nothing answers at ${address}: ${unreachable}`;
+    if (look.isElsewhere) return [{ thing, state: "unknown", detail }];
+    const mend = [`npm run up repairs what is stopped or gone in stack ${stack.name}.`];
+    return [{ thing, state: "missing", detail, mend }];
+  }
+  const step = (what: string, { problem }: { problem?: string }): Finding =>
+    problem === undefined
+      ? { thing: what, state: "ok", detail: `as ${user ?? "nobody"}, at ${address}` }
+      : { thing: what, state: "missing", detail: problem, mend: ["npm run up applies it again."] };
+  return [
+    { thing, state: "ok", detail: `answers at ${address}` },
+    ...(certificate ? [certificateFinding(certificate, renewsCertificate)] : []),
+    ...(login
+      ? [step("login", login)]
+      : [{ thing: "login", state: "unknown" as const, detail: "not tried" }]),
+    ...(read ? [step("read", read)] : []),
+  ];
+}
+
+async function passwordsOf(context: Context, cli: PulumiCli): Promise<Record<string, string>> {
+  const asked = ["stack", "output", "--json", "--show-secrets", "--stack", context.stack.name];
+  const outputs: unknown = JSON.parse(await askPulumi(context, cli, asked));
+  return outputsSchema.safeParse(outputs).data?.passwords ?? {};
+}
+
+function certificateFinding({ problem, daysLeft }: Certificate, isRenewed: boolean): Finding {
+  const thing = "certificate";
+  if (problem === undefined) {
+    return { thing, state: "ok", detail: `good for another ${daysLeft} days` };
+  }
+  const detail = `clients refuse it: ${problem}`;
+  return isRenewed
+    ? { thing, state: "missing", detail, mend: ["npm run up renews it and applies it again."] }
+    : { thing, state: "broken", detail, mend: ["Set a good one as ownCertificate."] };
 }
 
 function clientFinding({ name, changed, failure }: ClientCheck): Finding {

@@ -1,9 +1,13 @@
 import { readContext, type Context } from "../context";
+import { EngineApi } from "../engine/api";
+import { findLeft } from "../engine/deployed";
 import { ownFolder } from "../paths";
 import type { PulumiCli } from "../pulumi/cli";
+import { repairBrokenState } from "../pulumi/broken-state";
 import { rememberDataVolume } from "../pulumi/data-volume";
 import { takeUpKilledRun } from "../pulumi/killed-run";
 import { runPulumiWithClients } from "../pulumi/clients";
+import { type KnownServer, knownServer } from "../pulumi/repair-server";
 import { askPulumi } from "../pulumi/run";
 import { stackExists } from "../pulumi/stack";
 import { setUp } from "../setup/set-up";
@@ -20,6 +24,7 @@ export async function down(args: readonly string[]): Promise<number> {
   const cli = await setUp(context, { engine: !isHelp(args), images: false });
   if (!isHelp(args) && !isOurs && !(await isKnown(context, cli))) return nothingToDo(context);
   if (!isHelp(args)) {
+    await repairBrokenState(context, cli);
     await takeUpKilledRun(context, cli);
     await rememberDataVolume(context, cli);
   }
@@ -28,10 +33,33 @@ export async function down(args: readonly string[]): Promise<number> {
   const others = args.some((argument) => argument.startsWith("--continue-on-error"))
     ? []
     : ["--continue-on-error"];
-  return runPulumiWithClients(context, cli, [
+  const server = isHelp(args) ? undefined : await knownServer(context, cli);
+  const code = await runPulumiWithClients(context, cli, [
     "destroy",
     ...[...named, ...others, ...withDefaults(args)],
   ]);
+  if (code !== 0 || server === undefined || args.some((argument) => CHOOSING.test(argument))) {
+    return code;
+  }
+  return requireNothingLeft(context, server);
+}
+
+/** Arguments of `destroy` with which something is meant to stay. */
+const CHOOSING = /^(-t|--target|--exclude|--exclude-protected|--preview-only)(=.*)?$/;
+
+/** Looks whether what was to go is gone. */
+async function requireNothingLeft(
+  { engine, progress }: Context,
+  { objects }: KnownServer,
+): Promise<number> {
+  const left = await findLeft(
+    new EngineApi(engine.host),
+    objects.filter(({ isKept }) => !isKept),
+  );
+  for (const { kind, name, id } of left) {
+    progress.note(`✗ still on the engine: the ${kind} ${name}; remove it: docker ${kind} rm ${id}`);
+  }
+  return left.length === 0 ? 0 : 1;
 }
 
 function nothingToDo({ progress, stack }: Context): number {

@@ -1,17 +1,20 @@
 import { z } from "zod";
 
 /** The outputs of the stack that people need next. Programs of one's own may lack them. */
-export const outputsSchema = z.object({
-  registryUrl: z.string(),
+export const nextStepsSchema = z.object({
   registryHost: z.string(),
   loginCommand: z.string(),
 });
 
-/** What `npm run up` ends with. Has no secret: it says how to see them. */
-export function nextSteps(outputs: z.infer<typeof outputsSchema>): string {
-  const { registryHost, registryUrl, loginCommand } = outputs;
+/**
+ * What `npm run up` ends with. Has no secret: it says how to see them.
+ *
+ * @param seen What the registry was seen to do.
+ */
+export function nextSteps(outputs: z.infer<typeof nextStepsSchema>, seen: string): string {
+  const { registryHost, loginCommand } = outputs;
   return `
-The registry answers at ${registryUrl}
+${seen}
 
   Log in         ${loginCommand}
   The passwords  npm run -s pulumi -- stack output passwords --show-secrets

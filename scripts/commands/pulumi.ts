@@ -1,5 +1,6 @@
 import { readContext } from "../context";
 import { ownFolder } from "../paths";
+import { repairBrokenState, tellBrokenState } from "../pulumi/broken-state";
 import { prepareBackend } from "../pulumi/environment";
 import { ensureStack, runPulumi } from "../pulumi/run";
 import { setUp } from "../setup/set-up";
@@ -32,9 +33,15 @@ export async function pulumi(args: readonly string[]): Promise<number> {
     engine: WITH_ENGINE.includes(words[0] ?? ""),
     images: ["up", "update", "watch"].includes(words[0] ?? ""),
   });
-  if (needsStack(args)) await ensureStack(context, cli);
-  else prepareBackend(context.backend, ownFolder);
-  return runPulumi(context, cli, args);
+  if (!needsStack(args)) {
+    prepareBackend(context.backend, ownFolder);
+    return runPulumi(context, cli, args);
+  }
+  await ensureStack(context, cli);
+  await repairBrokenState(context, cli);
+  const code = await runPulumi(context, cli, args);
+  if (code !== 0) await tellBrokenState(context, cli);
+  return code;
 }
 
 /** Whether a command works on the selected stack, so that one must be selected. */

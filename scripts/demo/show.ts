@@ -16,6 +16,9 @@ import { useRegistry } from "./use-registry";
 
 const domain = "registry.demo.test";
 
+/** What a call of docker may take: a container that is stopped drains for a minute. */
+const limits = { timeout: 120_000 };
+
 /**
  * Deploys a registry of its own, starts a client machine in a container, uses the registry there,
  * and removes all of it again, whatever happens.
@@ -98,14 +101,14 @@ async function perform(stage: Stage): Promise<void> {
 /** Those of a deployment that was ended half-way are in no state. */
 async function removeContainers(installation: string): Promise<void> {
   const filter = `label=private-registry=${installation}`;
-  const { stdout } = await execa("docker", ["ps", "--all", "--quiet", "--filter", filter]);
+  const { stdout } = await execa("docker", ["ps", "--all", "--quiet", "--filter", filter], limits);
   const ids = stdout.split("\n").filter((id) => id !== "");
   if (ids.length > 0) await docker("rm", "--force", "--volumes", ...ids);
 }
 
 /** What is not there need not be removed. */
 async function docker(...args: string[]): Promise<void> {
-  const { failed, stderr } = await execa("docker", args, { reject: false });
+  const { failed, stderr } = await execa("docker", args, { ...limits, reject: false });
   if (failed && !/no such (container|network)|not found/i.test(stderr)) {
     throw new Problem(`docker ${args.join(" ")}: ${stderr}`);
   }

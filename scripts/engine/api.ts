@@ -1,6 +1,8 @@
 import { request, type RequestOptions } from "node:http";
+import { hostname } from "node:os";
 import { execa } from "execa";
 import { nonEmpty } from "../paths";
+import { isRemote } from "./address";
 
 /** How long an engine may take for an answer that it has at hand. */
 const ANSWER_MS = 5_000;
@@ -10,6 +12,16 @@ export interface EngineAnswer {
   status: number;
   body: string;
 }
+
+/** What can be asked about by {@link EngineApi.inspect}. */
+export type EngineObjectKind = "container" | "image" | "network" | "volume";
+
+const inspectPaths: Record<EngineObjectKind, (id: string) => string> = {
+  container: (id) => `/containers/${id}/json`,
+  image: (id) => `/images/${id}/json`,
+  network: (id) => `/networks/${id}`,
+  volume: (id) => `/volumes/${id}`,
+};
 
 /**
  * Asks a Docker engine. Over a plain socket it is one request of a few milliseconds; over SSH and
@@ -38,23 +50,31 @@ export class EngineApi {
     if (plain !== undefined) {
       return (await ask(plain, `/images/${reference}/json`)).status === 200;
     }
-    const result = await execa("docker", ["image", "inspect", "--format", "{{.Id}}", reference], {
-      env: { ...this.env, DOCKER_HOST: this.host },
-      reject: false,
-    });
-    return result.exitCode === 0;
+    return (await this.inspect("image", reference)) !== undefined;
+  }
+
+  /**
+   * Whether the ports that the engine publishes are this machine's. A local socket may be that of
+   * another machine: of the one that this container runs on, or of a virtual one.
+   */
+  async isHere(): Promise<boolean> {
+    return !isRemote(this.host) && (await this.info())["Name"] === hostname();
   }
 
   /** Things that the doctor tells: version, storage driver, folder, number of containers. */
   async describe(): Promise<string> {
+    const info = await this.info();
+    const part = (name: string) => String(info[name] ?? "unknown");
+    return `${part("ServerVersion")}, storage ${part("Driver")} in ${part("DockerRootDir")}`;
+  }
+
+  private async info(): Promise<Record<string, string | number>> {
     const plain = this.plainTarget();
     const info =
       plain === undefined
         ? await this.docker(["info", "--format", "{{json .}}"])
         : (await ask(plain, "/info")).body;
-    const parsed = JSON.parse(info) as Record<string, string | number>;
-    const part = (name: string) => String(parsed[name] ?? "unknown");
-    return `${part("ServerVersion")}, storage ${part("Driver")} in ${part("DockerRootDir")}`;
+    return JSON.parse(info) as Record<string, string | number>;
   }
 
   /**
@@ -73,12 +93,38 @@ export class EngineApi {
       : { name, isRegistry: container?.Labels["private-registry"] !== undefined };
   }
 
-  private async docker(args: string[]): Promise<string> {
+  /**
+   * What the engine knows of an object; undefined if it has no such object.
+   *
+   * @param id An id, or of a volume its name.
+   */
+  async inspect(kind: EngineObjectKind, id: string): Promise<unknown> {
+    const plain = this.plainTarget();
+    if (plain === undefined) {
+      try {
+        const [found] = JSON.parse(await this.docker([kind, "inspect", id])) as unknown[];
+        return found;
+      } catch (error) {
+        if (/no such/i.test(String(error)) || /not found/i.test(String(error))) return undefined;
+        throw error;
+      }
+    }
+    const { status, body } = await ask(plain, inspectPaths[kind](encodeURIComponent(id)));
+    if (status === 404) return undefined;
+    if (status !== 200) throw new Error(`the engine answered ${status} about the ${kind} ${id}`);
+    return JSON.parse(body);
+  }
+
+  /** What `docker` prints. Throws with its own words when it fails. */
+  async docker(args: readonly string[], timeoutSeconds = 30): Promise<string> {
     const result = await execa("docker", args, {
       env: { ...this.env, DOCKER_HOST: this.host },
-      timeout: 30_000,
+      timeout: timeoutSeconds * 1_000,
       reject: false,
     });
+    if (result.timedOut) {
+      throw new Error(`docker ${args.join(" ")}: no answer within ${timeoutSeconds} s`);
+    }
     if (result.failed) throw new Error(result.stderr.trim() || result.shortMessage);
     return result.stdout.trim();
   }

@@ -6,7 +6,10 @@ import { z } from "zod";
 import { pulumiEnvironment, type Context } from "../context";
 import { Problem } from "../problem";
 import type { PulumiCli } from "./cli";
-import { clientsOf, exportState, nameOf, stateSchema } from "./clients";
+import { clientsOf, exportState, stateSchema } from "./clients";
+import { Operations } from "./operations";
+import { childrenOf, endCommandProvider } from "./providers";
+import { nameOf } from "./urn";
 
 /** How a client machine is now. */
 export interface ClientCheck {
@@ -27,6 +30,9 @@ const commandSchema = z.object({
   delete: z.literal(false).optional(),
   inputs: z.object({ stdin: z.string(), connection: z.looseObject({}).optional() }),
 });
+
+/** How long a machine may take to say how it is. */
+const CHECK_SECONDS = 30;
 
 type ClientCommand = z.infer<typeof commandSchema> & { name: string };
 
@@ -105,6 +111,7 @@ async function runChecks(context: Context, cli: PulumiCli, commands: readonly Cl
   ]);
   const heard = new Map<string, string>();
   const failures = new Map<string, string>();
+  const tooLate = new Set<string>();
   const program = () => {
     for (const { urn, inputs } of commands) {
       const { stdin, connection } = inputs;
@@ -124,7 +131,8 @@ async function runChecks(context: Context, cli: PulumiCli, commands: readonly Cl
   try {
     await mkdir(join(folder, "state"));
     await mkdir(join(folder, "bin"));
-    await symlink(cli.program, join(folder, "bin/pulumi"));
+    const pulumiProgram = join(folder, "bin/pulumi");
+    await symlink(cli.program, pulumiProgram);
     const stack = await LocalWorkspace.createStack(
       { stackName: "checks", projectName: "private-registry-checks", program },
       {
@@ -137,15 +145,32 @@ async function runChecks(context: Context, cli: PulumiCli, commands: readonly Cl
         },
       },
     );
+    const operations = new Operations();
+    // Those that do not answer are made to fail, as in an `up`.
+    const timer = setInterval(() => {
+      const silent = operations.overdue(() => CHECK_SECONDS * 1_000);
+      if (silent.length === 0) return;
+      const running = childrenOf(process.pid).filter(({ program }) => program === pulumiProgram);
+      if (!running.some(({ pid }) => endCommandProvider(pid))) return;
+      for (const { urn } of silent) tooLate.add(nameOf(urn));
+    }, 1_000);
     const up = stack.up({
       continueOnError: true,
-      onEvent: ({ diagnosticEvent: told }) => {
+      onEvent: (event) => {
+        operations.take(event);
+        const told = event.diagnosticEvent;
         if (told?.severity === "error" && told.urn) failures.set(nameOf(told.urn), told.message);
       },
     });
-    await up.catch((error: unknown) => {
-      if (failures.size === 0) throw new Problem("clients: none could be checked", [String(error)]);
-    });
+    try {
+      await up.catch((error: unknown) => {
+        if (failures.size > 0) return;
+        throw new Problem("clients: none could be checked", [String(error)]);
+      });
+    } finally {
+      clearInterval(timer);
+    }
+    for (const name of tooLate) failures.set(name, `no answer within ${CHECK_SECONDS} s`);
   } finally {
     await rm(folder, { recursive: true });
   }

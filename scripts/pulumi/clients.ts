@@ -3,8 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Context } from "../context";
+import { tellBrokenState } from "./broken-state";
 import type { PulumiCli } from "./cli";
-import { askPulumi, isInterrupted, runPulumi } from "./run";
+import { askPulumi, INTERRUPTED, isInterrupted, runPulumi } from "./run";
+import { CLIENT, nameOf, typeOf } from "./urn";
+import { Watch } from "./watch";
 
 /** A client machine as the stack's state knows it. */
 export interface Client {
@@ -54,8 +57,6 @@ const eventSchema = z.object({
     }),
   }),
 });
-
-const CLIENT = "private-registry:index:ClientTrust";
 
 /** Arguments of `up` that choose which resources are done, or that all are tried anyway. */
 const CHOOSING = /^(-t|--target|--continue-on-error|--preview-only)(=.*)?$/;
@@ -135,37 +136,41 @@ export async function runPulumiWithClients(
   context: Context,
   cli: PulumiCli,
   command: readonly string[],
+  watch = new Watch(context.progress, context.env),
 ): Promise<number> {
-  const { code, failures } = await runAndListFailures(context, cli, command);
-  await tellFailedClients(context, cli, failures);
+  const { code, failures } = await runAndListFailures(context, cli, command, watch);
+  if (code !== 0) await tellFailedClients(context, cli, failures);
   return code;
 }
 
 /**
  * `pulumi up`, with all clients but those that fail. Pulumi starts nothing more once something has
  * failed. If only clients have, then the registry, which they depend on, is up to date, and a second
- * run does the rest without them. That run goes on after a failure, as the first one must not: it
- * might delete a registry that is in use yet, because what switches over to the new one has failed.
+ * run does the rest. That run goes on after a failure, as the first one must not: it might delete a
+ * registry that is still in use, because the switch to the new one has failed.
+ *
+ * The second run tries the failed clients again: with `--exclude`, Pulumi writes a state that it
+ * then refuses, when two clients depend on something that is no longer wanted (pulumi#22694).
  */
 export async function upWithClients(
   context: Context,
   cli: PulumiCli,
   args: readonly string[],
 ): Promise<number> {
-  const { code, failures } = await runAndListFailures(context, cli, ["up", ...args]);
+  const watch = new Watch(context.progress, context.env);
+  const { code, failures } = await runAndListFailures(context, cli, ["up", ...args], watch);
   const others = isInterrupted(code) ? undefined : argumentsForOthers(args, failures);
-  if (others !== undefined) {
-    context.progress.note("• Pulumi stopped where a client failed: the others now, without it");
-    const second = await runAndListFailures(context, cli, ["up", ...others]);
-    failures.push(...second.failures);
+  if (others === undefined) {
+    if (code !== 0) await tellFailedClients(context, cli, failures);
+    return code;
   }
-  await tellFailedClients(context, cli, failures);
-  return code;
+  context.progress.note("• Pulumi stopped where a client failed: all others now");
+  return runPulumiWithClients(context, cli, ["up", ...others], watch);
 }
 
 /**
- * What the second run of `up` is given, which does all but the clients that failed in the first;
- * undefined if something else failed, or `args` choose what is done.
+ * What the second run of `up` is given, which goes on where a client fails; undefined if something
+ * else failed, or `args` choose what is done.
  */
 export function argumentsForOthers(
   args: readonly string[],
@@ -174,8 +179,7 @@ export function argumentsForOthers(
   const ofClients = failures.filter(({ parent }) => typeOf(parent) === CLIENT);
   if (ofClients.length === 0 || ofClients.length < failures.length) return undefined;
   if (args.some((argument) => CHOOSING.test(argument))) return undefined;
-  const excluded = ofClients.flatMap(({ urn }) => ["--exclude", urn]);
-  return [...args, "--yes", "--skip-preview", "--continue-on-error", ...excluded];
+  return [...args, "--yes", "--skip-preview", "--continue-on-error"];
 }
 
 /** Runs the CLI as {@link runPulumi}, and gives its exit code and what failed. */
@@ -183,13 +187,18 @@ async function runAndListFailures(
   context: Context,
   cli: PulumiCli,
   [command = "", ...args]: readonly string[],
+  watch: Watch,
 ): Promise<{ code: number; failures: Failure[] }> {
   const folder = mkdtempSync(join(tmpdir(), "private-registry-events-"));
   try {
     const log = join(folder, "events.json");
     // The option is there for those who ask for debugging commands, such as the automation API.
     const env = { PULUMI_DEBUG_COMMANDS: "true" };
-    const code = await runPulumi(context, cli, [command, "--event-log", log, ...args], env);
+    const code = await runPulumi(context, cli, [command, "--event-log", log, ...args], {
+      env,
+      onStart: (running) => watch.start(running, log),
+    });
+    if (watch.isStuck) return { code: INTERRUPTED, failures: [] };
     // Without a log, it ended before anything was done.
     const failed = code !== 0 && existsSync(log);
     return { code, failures: failed ? failuresOf(readFileSync(log, "utf8")) : [] };
@@ -203,7 +212,7 @@ async function tellFailedClients(
   cli: PulumiCli,
   failures: readonly Failure[],
 ): Promise<void> {
-  if (failures.length === 0) return;
+  if (failures.length === 0) return tellBrokenState(context, cli);
   for (const line of adviceOn(failures, clientsOf(await exportState(context, cli)))) {
     context.progress.note(line);
   }
@@ -218,14 +227,4 @@ export function exportState(context: Context, cli: PulumiCli, ...options: string
 export async function importState(context: Context, cli: PulumiCli, state: string): Promise<void> {
   const { name } = context.stack;
   await askPulumi(context, cli, ["stack", "import", "--stack", name], { input: state });
-}
-
-/** The last part of a URN. */
-export function nameOf(urn: string): string {
-  return urn.split("::").at(-1) ?? "";
-}
-
-/** The type of the resource itself, which a URN has after those of the components it is in. */
-function typeOf(urn: string): string {
-  return urn.split("::")[2]?.split("$").at(-1) ?? "";
 }

@@ -1,8 +1,9 @@
 import { z } from "zod";
 import type { Context } from "../context";
 import type { PulumiCli } from "./cli";
-import { exportState, nameOf, stateSchema } from "./clients";
+import { exportState, stateSchema } from "./clients";
 import { askPulumi } from "./run";
+import { nameOf } from "./urn";
 
 const volumeSchema = z.object({
   urn: z.string().endsWith("-server-data"),

@@ -7,26 +7,39 @@ import type { PulumiCli } from "./cli";
 import { prepareBackend } from "./environment";
 import { hideRewriting } from "./settings-file";
 import { stackExists } from "./stack";
+import type { RunningCli } from "./watch";
+
+/** How long {@link askPulumi} waits: a refresh asks the engine for everything. */
+const ASK_SECONDS = 10 * 60;
 
 /** What {@link runPulumi} adds a signal's number to, as shells do. */
 const SIGNALLED = 128;
+
+/** The exit code of {@link runPulumi} after Ctrl-C. */
+export const INTERRUPTED = SIGNALLED + constants.signals.SIGINT;
 
 /** Whether this exit code of {@link runPulumi} says that somebody asked the run to end. */
 export function isInterrupted(code: number): boolean {
   return code > SIGNALLED;
 }
 
+interface RunOptions {
+  env?: NodeJS.ProcessEnv;
+  onStart?: (running: RunningCli) => () => void;
+}
+
 /**
  * Runs the CLI with this run's own input and output.
  *
  * @param env Added to the CLI's environment.
+ * @param onStart Called once it runs; what it returns is called when it has ended.
  * @returns Its exit code; 128 and the signal's number when it was ended by one.
  */
 export async function runPulumi(
   context: Context,
   cli: PulumiCli,
   args: readonly string[],
-  env: NodeJS.ProcessEnv = {},
+  { env = {}, onStart }: RunOptions = {},
 ): Promise<number> {
   let signal: NodeJS.Signals | undefined;
   // Ctrl-C reaches the CLI too, which then ends in good order; this run waits for it.
@@ -45,7 +58,9 @@ export async function runPulumi(
       running.kill(signal);
     };
     process.on("SIGTERM", forward);
+    const onEnd = onStart?.(running);
     const result = await running;
+    onEnd?.();
     process.off("SIGTERM", forward);
     await hideRewriting(checkout, context.stack.name);
     if (result.exitCode === 0) return 0;
@@ -74,9 +89,15 @@ export async function askPulumi(
     env: pulumiEnvironment(context, cli),
     extendEnv: false,
     input,
+    timeout: ASK_SECONDS * 1_000,
     reject: false,
   });
   if (!result.failed) return result.stdout;
+  if (result.timedOut) {
+    throw new Problem(`pulumi ${args.join(" ")}: no end within ${ASK_SECONDS / 60} min.`, [
+      "It was ended. See what holds it up: npm run doctor",
+    ]);
+  }
   const words = result.stderr.trim() || (result.shortMessage ?? "");
   throw new Problem(`pulumi ${args.join(" ")}:`, words.split("\n"));
 }

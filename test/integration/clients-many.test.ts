@@ -96,7 +96,8 @@ describe("fifty clients behind one bastion", () => {
 
   it("were each logged in to once, and the bastion refused nobody", async () => {
     expect(await withLogins(1)).toEqual(names);
-    expect((await bastion.exec(countLogins)).stdout).toBe(`${names.length + 1}\n`);
+    // web1's own machine refused the first two: one in each run of the first up.
+    expect((await bastion.exec(countLogins)).stdout).toBe(`${names.length + 2}\n`);
     const { stdout } = await bastion.exec("grep -v Accepted /var/log/sshd.log || :");
     expect(stdout).not.toMatch(/MaxStartups/);
   });

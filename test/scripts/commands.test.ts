@@ -15,12 +15,11 @@ describe("npm run up and down", () => {
   });
 
   test("end with the URL, the login command and the way back, and with no secret", () => {
-    const text = nextSteps({
-      registryUrl: "https://hub:5443",
-      registryHost: "hub:5443",
-      loginCommand: "docker login hub:5443 --username admin",
-    });
-    expect(text).toContain("https://hub:5443");
+    const text = nextSteps(
+      { registryHost: "hub:5443", loginCommand: "docker login hub:5443 --username admin" },
+      "The registry answers at https://hub:5443",
+    );
+    expect(text).toContain("\nThe registry answers at https://hub:5443\n");
     expect(text).toContain("docker login hub:5443 --username admin");
     expect(text).toContain("docker push hub:5443/IMAGE");
     expect(text).toContain("npm run -s pulumi -- stack output passwords --show-secrets");
@@ -66,5 +65,16 @@ describe("npm run doctor", () => {
 `);
     expect(formatFindings([ok])).toContain("Everything is here.");
     expect(formatFindings([missing])).toContain("1 missing: npm run up takes care of it.");
+  });
+
+  test("does not take what it could not look at for well, nor for broken", () => {
+    const unknown: Finding = { thing: "clients", state: "unknown", detail: "no CLI here" };
+    expect(isHealthy([ok, unknown])).toBe(true);
+    expect(formatFindings([ok, unknown])).toContain("? clients  no CLI here\n");
+    expect(formatFindings([ok, unknown])).toContain(
+      "What was looked at is well. Not looked at: clients.",
+    );
+    expect(formatFindings([missing, unknown])).toContain("of it. Not looked at: clients.");
+    expect(formatFindings([broken, unknown])).toContain("Not looked at: clients.");
   });
 });
