@@ -1,10 +1,9 @@
 import { readContext, type Context } from "../context";
 import { ownFolder } from "../paths";
-import type { PulumiCli } from "../pulumi/cli";
 import { takeUpKilledRun } from "../pulumi/killed-run";
 import { runPulumiWithClients } from "../pulumi/clients";
-import { askPulumi } from "../pulumi/run";
-import { stackExists } from "../pulumi/stack";
+import { isKnown } from "../pulumi/run";
+import { localStacks } from "../pulumi/stack";
 import { setUp } from "../setup/set-up";
 import { isHelp, withDefaults } from "./pulumi-arguments";
 
@@ -12,32 +11,26 @@ import { isHelp, withDefaults } from "./pulumi-arguments";
 export async function down(args: readonly string[]): Promise<number> {
   const context = readContext(args);
   const { backend, project, stack } = context;
-  const isOurs = backend.backend === "ours";
-  if (!isHelp(args) && isOurs && !stackExists(ownFolder, project.name, stack.name)) {
-    return nothingToDo(context);
+  if (!isHelp(args) && backend.backend === "ours") {
+    const stacks = localStacks(ownFolder, project.name);
+    if (!stacks.includes(stack.name)) return nothingToDo(context, stacks);
   }
   const cli = await setUp(context, { engine: !isHelp(args), images: false });
-  if (!isHelp(args) && !isOurs && !(await isKnown(context, cli))) return nothingToDo(context);
-  if (!isHelp(args)) await takeUpKilledRun(context, cli);
-  const named = stack.from === "default" ? ["--stack", stack.name] : [];
+  if (!isHelp(args)) {
+    if (!(await isKnown(context, cli))) return nothingToDo(context);
+    await takeUpKilledRun(context, cli);
+  }
   // A client that does not answer keeps what it depends on, and nothing else.
   const others = args.some((argument) => argument.startsWith("--continue-on-error"))
     ? []
     : ["--continue-on-error"];
-  return runPulumiWithClients(context, cli, [
-    "destroy",
-    ...[...named, ...others, ...withDefaults(args)],
-  ]);
+  return runPulumiWithClients(context, cli, ["destroy", ...others, ...withDefaults(args)]);
 }
 
-function nothingToDo({ progress, stack }: Context): number {
+/** Says so, and which stacks may have been meant. */
+function nothingToDo({ progress, stack }: Context, others: readonly string[] = []): number {
   progress.note(`There is no stack ${stack.name} here: nothing to take down.`);
+  for (const other of others)
+    progress.note(`  Another one is here: PULUMI_STACK=${other} npm run down`);
   return 0;
-}
-
-/** Whether the user's own backend has the stack. */
-async function isKnown(context: Context, cli: PulumiCli): Promise<boolean> {
-  const listed = await askPulumi(context, cli, ["stack", "ls", "--json"]);
-  const stacks = JSON.parse(listed) as { name: string }[];
-  return stacks.some(({ name }) => name.split("/").at(-1) === context.stack.name);
 }

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import type { Context } from "../context";
+import { isRemote } from "../engine/address";
 
 /** The outputs of the stack that people need next. Programs of one's own may lack them. */
 export const outputsSchema = z.object({
@@ -7,22 +9,52 @@ export const outputsSchema = z.object({
   loginCommand: z.string(),
 });
 
-/** What `npm run up` ends with. Has no secret: it says how to see them. */
-export function nextSteps(outputs: z.infer<typeof outputsSchema>): string {
+/**
+ * What `npm run up` ends with. Has no secret: it says how to see them. What it advises to set is not
+ * set yet, and can be done as the registry stands.
+ */
+export function nextSteps(
+  outputs: z.infer<typeof outputsSchema>,
+  { engine, npmRun, project }: Pick<Context, "engine" | "npmRun" | "project">,
+): string {
   const { registryHost, registryUrl, loginCommand } = outputs;
+  const { bindAddress, clients, domains, users } = project;
+  const set = `${npmRun} pulumi -- config set`;
+  const isLocal = bindAddress === "::1" || bindAddress.startsWith("127.");
+  const where = isRemote(engine.host) && isLocal ? `, on the machine of ${engine.host} only` : "";
+  const user = firstFree(["alice", "bob", "carol"], "user", users);
+  const domain = firstFree(["registry.example.com"], "registry", domains ?? [], ".example.com");
+  const client = firstFree([], "web", clients);
+  const hints = [
+    ["Add a user", `${set} --path users.${user}.access push`],
+    ...(domains ? [["Add a name", `${set} --path 'domains[${domains.length}]' ${domain}`]] : []),
+    // Until then no other machine can be a client.
+    isLocal
+      ? ["Let others in", `${set} bindAddress 0.0.0.0`]
+      : ["Add a client", `${set} --path clients.${client}.host 10.0.0.11`],
+  ];
   return `
-The registry answers at ${registryUrl}
+The registry answers at ${registryUrl}${where}
 
   Log in         ${loginCommand}
-  The passwords  npm run -s pulumi -- stack output passwords --show-secrets
+  The passwords  ${npmRun.replace("npm run", "npm run -s")} pulumi -- stack output passwords --show-secrets
   Push           docker tag IMAGE ${registryHost}/IMAGE && docker push ${registryHost}/IMAGE
 
-Next, each followed by npm run up:
+Next, each followed by ${npmRun} up:
 
-  Add a user     npm run pulumi -- config set --path users.alice.access push
-  Add a name     npm run pulumi -- config set --path 'domains[1]' registry.example.com
-  Add a client   npm run pulumi -- config set --path clients.web1.host 10.0.0.5
+${hints.map(([title = "", command = ""]) => `  ${title.padEnd(13)}  ${command}`).join("\n")}
 
-Take it away     npm run down
+Take it away     ${npmRun} down
 `;
+}
+
+/** The first of some names that is not taken; else `web1`, `web2`… */
+function firstFree(
+  names: readonly string[],
+  stem: string,
+  taken: readonly string[],
+  ending = "",
+): string {
+  const numbered = taken.concat("").map((_, index) => `${stem}${index + 1}${ending}`);
+  return [...names, ...numbered].find((name) => !taken.includes(name)) ?? stem;
 }

@@ -1,9 +1,10 @@
-import { readContext } from "../context";
+import { readContext, readSelection } from "../context";
 import { ownFolder } from "../paths";
 import { prepareBackend } from "../pulumi/environment";
-import { ensureStack, runPulumi } from "../pulumi/run";
+import { endDeadLocks } from "../pulumi/killed-run";
+import { ensureStack, runPulumi, settleSelection } from "../pulumi/run";
 import { setUp } from "../setup/set-up";
-import { isHelp } from "./pulumi-arguments";
+import { isHelp, refuseHiddenFlags } from "./pulumi-arguments";
 
 /** Commands that work without a stack, or choose one themselves. */
 const WITHOUT_STACK = [
@@ -27,6 +28,7 @@ const WITH_ENGINE = ["destroy", "import", "preview", "refresh", "up", "update", 
 /** `npm run pulumi -- ARGS`: the CLI with what `npm run up` uses. */
 export async function pulumi(args: readonly string[]): Promise<number> {
   const context = readContext(args);
+  refuseHiddenFlags(args, context.npmRun);
   const words = args.filter((argument) => !argument.startsWith("-"));
   const cli = await setUp(context, {
     engine: WITH_ENGINE.includes(words[0] ?? ""),
@@ -34,7 +36,11 @@ export async function pulumi(args: readonly string[]): Promise<number> {
   });
   if (needsStack(args)) await ensureStack(context, cli);
   else prepareBackend(context.backend, ownFolder);
-  return runPulumi(context, cli, args);
+  if (WITH_ENGINE.includes(words[0] ?? "") && !isHelp(args)) await endDeadLocks(context, cli);
+  const before = readSelection(context.env, context.project);
+  const code = await runPulumi(context, cli, args);
+  if (code === 0) await settleSelection(context, cli, before, words);
+  return code;
 }
 
 /** Whether a command works on the selected stack, so that one must be selected. */

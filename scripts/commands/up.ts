@@ -25,16 +25,16 @@ export async function up(args: readonly string[]): Promise<number> {
   const code = await upWithClients(context, cli, withDefaults(args));
   if (code !== 0 || isHelp(args) || args.includes("--preview-only")) return code;
 
-  const stack = context.stack.from === "argument" ? ["--stack", context.stack.name] : [];
-  const output = await askPulumi(context, cli, ["stack", "output", "--json", ...stack]);
+  const output = await askPulumi(context, cli, ["stack", "output", "--json"]);
   const outputs = outputsSchema.safeParse(JSON.parse(output));
-  if (outputs.success) process.stdout.write(nextSteps(outputs.data));
+  if (outputs.success) process.stdout.write(nextSteps(outputs.data, context));
   return 0;
 }
 
 /** Only when nothing is deployed: later, the one who has the port is the registry itself. */
-async function checkPortWhenNew({ backend, engine, project, stack }: Context): Promise<void> {
+async function checkPortWhenNew(context: Context): Promise<void> {
+  const { backend, engine, npmRun, project, stack } = context;
   if (backend.backend === "own" || isRemote(engine.host)) return;
   if (hasContainers(ownFolder, project.name, stack.name)) return;
-  await requirePort(project, new EngineApi(engine.host));
+  await requirePort(project, new EngineApi(engine.host), npmRun);
 }

@@ -1,6 +1,7 @@
 import { request, type RequestOptions } from "node:http";
 import { execa } from "execa";
 import { nonEmpty } from "../paths";
+import { engineVariables } from "./address";
 
 /** How long an engine may take for an answer that it has at hand. */
 const ANSWER_MS = 5_000;
@@ -29,17 +30,17 @@ export class EngineApi {
     }
     const { status, body } = await ask(plain, "/version");
     if (status !== 200) throw new Error(`the engine answered ${status} to /version`);
-    return (JSON.parse(body) as { Version: string }).Version;
+    return (parse(body) as { Version: string }).Version;
   }
 
   /** Whether the engine has an image of this name. */
   async hasImage(reference: string): Promise<boolean> {
     const plain = this.plainTarget();
     if (plain !== undefined) {
-      return (await ask(plain, `/images/${reference}/json`)).status === 200;
+      return (await ask(plain, `/images/${encodePath(reference)}/json`)).status === 200;
     }
     const result = await execa("docker", ["image", "inspect", "--format", "{{.Id}}", reference], {
-      env: { ...this.env, DOCKER_HOST: this.host },
+      env: this.environment,
       reject: false,
     });
     return result.exitCode === 0;
@@ -52,7 +53,7 @@ export class EngineApi {
       plain === undefined
         ? await this.docker(["info", "--format", "{{json .}}"])
         : (await ask(plain, "/info")).body;
-    const parsed = JSON.parse(info) as Record<string, string | number>;
+    const parsed = parse(info) as Record<string, string | number>;
     const part = (name: string) => String(parsed[name] ?? "unknown");
     return `${part("ServerVersion")}, storage ${part("Driver")} in ${part("DockerRootDir")}`;
   }
@@ -63,13 +64,18 @@ export class EngineApi {
     if (plain === undefined) return undefined;
     const filters = encodeURIComponent(JSON.stringify({ publish: [String(port)] }));
     const { body } = await ask(plain, `/containers/json?filters=${filters}`);
-    const [container] = JSON.parse(body) as { Names: string[] }[];
+    const [container] = parse(body) as { Names: string[] }[];
     return container?.Names[0]?.replace(/^\//, "");
+  }
+
+  /** For programs that are to talk to this engine. */
+  get environment(): NodeJS.ProcessEnv {
+    return { ...this.env, ...engineVariables(this.host) };
   }
 
   private async docker(args: string[]): Promise<string> {
     const result = await execa("docker", args, {
-      env: { ...this.env, DOCKER_HOST: this.host },
+      env: this.environment,
       timeout: 30_000,
       reject: false,
     });
@@ -82,12 +88,27 @@ export class EngineApi {
     if (this.host.startsWith("unix://")) {
       return { socketPath: this.host.slice("unix://".length) };
     }
-    if (this.host.startsWith("tcp://") && nonEmpty(this.env["DOCKER_TLS_VERIFY"]) === undefined) {
+    const tls = ["DOCKER_TLS", "DOCKER_TLS_VERIFY"].some((name) => nonEmpty(this.env[name]));
+    if (this.host.startsWith("tcp://") && !tls) {
       const { hostname, port } = new URL(this.host);
       return { hostname: hostname.replace(/^\[|\]$/g, ""), port: port || "2375" };
     }
     return undefined;
   }
+}
+
+/** What another server than an engine answers is no JSON. */
+function parse(answer: string): unknown {
+  try {
+    return JSON.parse(answer) as unknown;
+  } catch {
+    throw new Error("what answers there is no Docker engine");
+  }
+}
+
+/** Whatever somebody has set as an image: the engine says that it is none. */
+function encodePath(reference: string): string {
+  return encodeURI(reference).replace(/[?#]/g, encodeURIComponent);
 }
 
 function ask(target: RequestOptions, path: string): Promise<EngineAnswer> {
