@@ -7,6 +7,7 @@ const { spawnSync } = require("node:child_process");
 const { createHash } = require("node:crypto");
 const fs = require("node:fs");
 const path = require("node:path");
+const { leaveOutUnusableFolders } = require("./temporary-folder.cjs");
 
 const checkout = path.dirname(__dirname);
 const lockfile = path.join(checkout, "package-lock.json");
@@ -108,6 +109,7 @@ async function main() {
     process.exit(1);
   }
   process.chdir(checkout);
+  leaveOutUnusableFolders(process.env, say);
   if (installed() !== wanted()) withInstallLock(install);
   const { register } = await import("tsx/esm/api");
   register();

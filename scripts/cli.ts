@@ -69,7 +69,5 @@ function fail(error: unknown): never {
 
 process.on("uncaughtException", fail);
 process.on("unhandledRejection", fail);
-const { env, notes } = ownEnvironment(process.env);
-adopt(env);
-for (const note of notes) process.stderr.write(`${note}\n`);
+adopt(ownEnvironment(process.env));
 program.parseAsync(process.argv).catch(fail);

@@ -53,7 +53,7 @@ export interface Context {
  * @param args The arguments for the Pulumi CLI, which may name a stack.
  */
 export function readContext(args: readonly string[] = []): Context {
-  const { env } = ownEnvironment(process.env);
+  const env = ownEnvironment(process.env);
   const home = pulumiHome(env);
   const pins = readPins(checkout);
   const progress = new Progress();

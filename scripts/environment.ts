@@ -1,4 +1,3 @@
-import { accessSync, constants, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { nonEmpty } from "./paths";
 
@@ -50,30 +49,16 @@ const families: readonly { names: RegExp; kept?: RegExp }[] = [
 /** This machine, as lists of what needs no proxy name it. */
 const here = ["localhost", "127.0.0.1", "::1"];
 
-/** An environment for the programs that these scripts start, and what is to be said about it. */
-export interface OwnEnvironment {
-  env: NodeJS.ProcessEnv;
-  notes: string[];
-}
-
 /** The environment of the user's shell, without what would change how the programs work. */
-export function ownEnvironment(env: NodeJS.ProcessEnv): OwnEnvironment {
-  const unusable = ["TMPDIR", "TMP", "TEMP"].filter((name) => {
-    const folder = nonEmpty(env[name]);
-    return folder !== undefined && !isWritableFolder(folder);
-  });
+export function ownEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const noProxy = withoutProxy(env);
   const kept = Object.entries(env).filter(
     ([name]) =>
       families.every((family) => !family.names.test(name) || family.kept?.test(name) === true) &&
-      !unusable.includes(name) &&
       // Not every program knows this way to say that no proxy is to be used at all.
       !(noProxy.includes("*") && /_proxy$/i.test(name)),
   );
-  const notes = unusable.map(
-    (name) => `• ${name} is ${env[name] ?? ""}, which is no folder that can be written: not used`,
-  );
-  const own = {
+  return {
     ...Object.fromEntries(kept),
     LC_ALL: "C.UTF-8",
     HOME: nonEmpty(env["HOME"]) ?? homedir(),
@@ -82,7 +67,6 @@ export function ownEnvironment(env: NodeJS.ProcessEnv): OwnEnvironment {
     NO_PROXY: noProxy.join(","),
     no_proxy: noProxy.join(","),
   };
-  return { env: own, notes };
 }
 
 /** Makes an environment the one of this process, and so of all that it starts. */
@@ -100,13 +84,4 @@ function withoutProxy(env: NodeJS.ProcessEnv): string[] {
   const lists = [env["NO_PROXY"], env["no_proxy"]].flatMap((list) => (list ?? "").split(","));
   const names = lists.map((name) => name.trim()).filter((name) => name !== "");
   return [...new Set([...names, ...here])];
-}
-
-function isWritableFolder(folder: string): boolean {
-  try {
-    accessSync(folder, constants.W_OK | constants.X_OK);
-    return statSync(folder).isDirectory();
-  } catch {
-    return false;
-  }
 }

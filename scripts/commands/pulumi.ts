@@ -1,7 +1,7 @@
 import { readContext, readSelection } from "../context";
 import { ownFolder } from "../paths";
 import { prepareBackend } from "../pulumi/environment";
-import { endDeadLocks } from "../pulumi/killed-run";
+import { endDeadLocks, requireWholeState } from "../pulumi/killed-run";
 import { ensureStack, runPulumi, settleSelection } from "../pulumi/run";
 import { setUp } from "../setup/set-up";
 import { isHelp, refuseHiddenFlags } from "./pulumi-arguments";
@@ -40,6 +40,8 @@ export async function pulumi(args: readonly string[]): Promise<number> {
   const before = readSelection(context.env, context.project);
   const code = await runPulumi(context, cli, args);
   if (code === 0) await settleSelection(context, cli, before, words);
+  // Pulumi has said what it could not read, but not how that is brought back.
+  else if (needsStack(args)) requireWholeState(context);
   return code;
 }
 

@@ -152,6 +152,11 @@ export function readState(file: string): StateFacts {
   };
 }
 
+/** Throws a Problem if the stack's state, in the local backend of this checkout, cannot be read. */
+export function requireWholeState({ backend, project, stack }: Context): void {
+  if (backend.backend === "ours") readState(stateFile(ownFolder, project.name, stack.name));
+}
+
 /** Whether `pid` is a Pulumi CLI that runs: it may be another process by now, or be killed. */
 export function isRunningPulumi(pid: number): boolean {
   try {

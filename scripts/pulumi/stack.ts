@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { z } from "zod";
-import { readJson, readText } from "../files";
+import { parseJson, readJson, readText } from "../files";
 import { nonEmpty } from "../paths";
 
 /** The stack that works without an edit. */
@@ -118,17 +118,47 @@ export function hasClients(ownFolder: string, project: string, stack: string): b
 }
 
 function stateNames(type: string, file: string): boolean {
-  return readText(file, stateMend(file))?.includes(type) === true;
+  const text = readText(file, stateMend(file));
+  if (text === undefined) return false;
+  // Of a broken one, nothing can be told from what is not in it.
+  parseJson(text, file, stateMend(file));
+  return text.includes(type);
 }
 
 /** What to do about a state that cannot be read. */
 export function stateMend(file: string): string[] {
+  const copy = newestCopy(file);
   return [
-    "It holds the CA, the passwords and what is deployed, so do not delete it. Bring it back from your",
-    "backup of .private-registry; or take the one of before the last change, which Pulumi keeps:",
-    `  cp ${file}.bak ${file}`,
-    "Then: npm run pulumi -- refresh",
+    "It holds the CA, the passwords and what is deployed: do not delete it. Bring it back from your",
+    "backup of .private-registry.",
+    ...(copy === undefined
+      ? []
+      : [
+          `Or take the newest of the copies that Pulumi keeps, from ${copy.at.toISOString().slice(0, 19)}Z:`,
+          `  cp ${copy.file} ${file}`,
+          "Then have it compared with what is there: npm run pulumi -- refresh",
+        ]),
   ];
+}
+
+/** Pulumi keeps the state of before the last step beside it, and that of each run. */
+function newestCopy(file: string): { file: string; at: Date } | undefined {
+  const [stack, project] = [basename(file, ".json"), basename(dirname(file))];
+  const backups = join(dirname(file), "../../backups", project, stack);
+  const names = existsSync(backups) ? readdirSync(backups) : [];
+  const copies = [`${file}.bak`, ...names.map((name) => join(backups, name))]
+    .filter((copy) => isState(copy))
+    .map((copy) => ({ file: copy, at: statSync(copy).mtime }));
+  return copies.sort((one, other) => other.at.getTime() - one.at.getTime())[0];
+}
+
+function isState(file: string): boolean {
+  try {
+    return z.object({ checkpoint: z.object({}) }).safeParse(JSON.parse(readFileSync(file, "utf8")))
+      .success;
+  } catch {
+    return false;
+  }
 }
 
 /** Where the local backend of this checkout keeps a stack's state. */

@@ -1,6 +1,14 @@
 /** Whatever a person or a crash can leave where the scripts read gets a sentence, never a stack trace. */
 import { createHash } from "node:crypto";
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -51,8 +59,8 @@ const files: Record<string, { path: () => string; read: () => unknown; isText?: 
   "the state": { path: state, read: () => readState(state()) },
   "the state, looked through": {
     path: state,
-    read: () => hasContainers(own(), "hub", "dev"),
-    isText: true,
+    // Other JSON than a state has no containers.
+    read: () => hasContainers(own(), "hub", "dev") || readState(state()),
   },
   "a lock": {
     path: () => join(folder, "locks", "1.json"),
@@ -142,6 +150,35 @@ describe("an empty file", () => {
       expect(read).toThrow(`${path()}: is empty`);
     },
   );
+});
+
+describe("a broken state", () => {
+  const put = (file: string, text: string, at: number) => {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+    utimesSync(file, at, at);
+  };
+  const backup = (name: string) => join(own(), "state/.pulumi/backups/hub/dev", name);
+  const said = () => {
+    try {
+      return String(readState(state()).isPending);
+    } catch (error) {
+      return describeFailure(error);
+    }
+  };
+  const whole = '{"version":3,"checkpoint":{}}';
+
+  it("is brought back from the newest copy that is whole", () => {
+    put(state(), "", 5);
+    expect(said()).not.toContain("cp ");
+    put(`${state()}.bak`, whole, 2);
+    expect(said()).toContain(`cp ${state()}.bak ${state()}`);
+    put(backup("dev.1.json"), whole, 1);
+    put(backup("dev.3.json"), whole, 3);
+    put(backup("dev.4.json"), whole.slice(0, 20), 4);
+    expect(said()).toContain(`cp ${backup("dev.3.json")} ${state()}`);
+    expect(said()).toContain("from 1970-01-01T00:00:03Z");
+  });
 });
 
 describe("what is wrong", () => {
