@@ -1,6 +1,5 @@
 import { z } from "zod";
 import type { Context } from "../context";
-import { isRemote } from "../engine/address";
 
 /** The outputs of the stack that people need next. Programs of one's own may lack them. */
 export const outputsSchema = z.object({
@@ -12,16 +11,18 @@ export const outputsSchema = z.object({
 /**
  * What `npm run up` ends with. Has no secret: it says how to see them. What it advises to set is not
  * set yet, and can be done as the registry stands.
+ *
+ * @param seen What the registry was seen to do.
  */
 export function nextSteps(
   outputs: z.infer<typeof outputsSchema>,
-  { engine, npmRun, project }: Pick<Context, "engine" | "npmRun" | "project">,
+  seen: string,
+  { npmRun, project }: Pick<Context, "npmRun" | "project">,
 ): string {
-  const { registryHost, registryUrl, loginCommand } = outputs;
+  const { registryHost, loginCommand } = outputs;
   const { bindAddress, clients, domains, users } = project;
   const set = `${npmRun} pulumi -- config set`;
   const isLocal = bindAddress === "::1" || bindAddress.startsWith("127.");
-  const where = isRemote(engine.host) && isLocal ? `, on the machine of ${engine.host} only` : "";
   const user = firstFree(["alice", "bob", "carol"], "user", users);
   const domain = firstFree(["registry.example.com"], "registry", domains ?? [], ".example.com");
   const client = firstFree([], "web", clients);
@@ -34,7 +35,7 @@ export function nextSteps(
       : ["Add a client", `${set} --path clients.${client}.host 10.0.0.11`],
   ];
   return `
-The registry answers at ${registryUrl}${where}
+${seen}
 
   Log in         ${loginCommand}
   The passwords  ${npmRun.replace("npm run", "npm run -s")} pulumi -- stack output passwords --show-secrets

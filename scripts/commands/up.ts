@@ -27,7 +27,10 @@ export async function up(args: readonly string[]): Promise<number> {
 
   const output = await askPulumi(context, cli, ["stack", "output", "--json"]);
   const outputs = outputsSchema.safeParse(JSON.parse(output));
-  if (outputs.success) process.stdout.write(nextSteps(outputs.data, context));
+  if (outputs.success) {
+    const seen = `The registry answers at ${outputs.data.registryUrl}`;
+    process.stdout.write(nextSteps(outputs.data, seen, context));
+  }
   return 0;
 }
 

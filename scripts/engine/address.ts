@@ -71,7 +71,7 @@ const contextMeta = z.object({
 });
 
 /** How to do without Docker's own files. */
-const otherWay = "Or say which engine is meant: DOCKER_HOST=unix:///var/run/docker.sock";
+const otherWay = "Or say which engine is meant: DOCKER_HOST=unix:///var/run/docker.sock npm run up";
 
 function currentContext(folder: string): string | undefined {
   const file = join(folder, "config.json");

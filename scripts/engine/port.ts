@@ -71,7 +71,7 @@ export async function requirePort(
 }
 
 /** One of {@link otherPorts}; else whichever the system has. */
-async function freePort(address: string): Promise<number> {
+export async function freePort(address: string): Promise<number> {
   for (const port of otherPorts) {
     if ((await tryToListen(port, address)) === undefined) return port;
   }

@@ -54,7 +54,6 @@ export function pluginState(
   if (!isExecutable(file) || marks.some((mark) => existsSync(mark))) return { kind: "missing" };
   const stamp = readStamp(folder);
   if (stamp === undefined) return { kind: "theirs", file };
-  if (stamp === "broken") return { kind: "outdated", file };
   const { size, mtimeMs } = statSync(file);
   // Somebody has put another binary in the place of ours.
   if (stamp.size !== size || stamp.mtimeMs !== mtimeMs) return { kind: "theirs", file };
@@ -187,13 +186,9 @@ function partOf(name: ProviderName, parts: Parts): Part {
   return name === "command" ? parts.commandProvider : parts.providers;
 }
 
-/** What is remembered of a plugin of ours; a power cut may have left less. */
-function readStamp(folder: string): z.infer<typeof stampSchema> | "broken" | undefined {
+function readStamp(folder: string): z.infer<typeof stampSchema> | undefined {
   const file = join(folder, STAMP);
   if (!existsSync(file)) return undefined;
-  try {
-    return stampSchema.parse(JSON.parse(readFileSync(file, "utf8")));
-  } catch {
-    return "broken";
-  }
+  const parsed = stampSchema.safeParse(JSON.parse(readFileSync(file, "utf8")));
+  return parsed.success ? parsed.data : undefined;
 }

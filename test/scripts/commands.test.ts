@@ -23,8 +23,7 @@ describe("npm run up and down", () => {
   };
   const settings = { bindAddress: "0.0.0.0", domains: ["hub"], users: ["admin"], clients: [] };
   const stepsFor = (differences: object = {}, others: object = {}) =>
-    nextSteps(outputs, {
-      engine: { host: "unix:///var/run/docker.sock", from: "", isDefault: true },
+    nextSteps(outputs, "The registry answers at https://hub:5443", {
       npmRun: "npm run",
       project: { ...settings, ...differences } as unknown as ProjectFacts,
       ...others,
@@ -62,10 +61,6 @@ describe("npm run up and down", () => {
     const text = stepsFor({ bindAddress: "127.0.0.1" });
     expect(text).not.toContain("clients.");
     expect(text).toContain("npm run pulumi -- config set bindAddress 0.0.0.0");
-    const engine = { host: "ssh://ops@hub", from: "", isDefault: false };
-    expect(stepsFor({ bindAddress: "127.0.0.1" }, { engine })).toContain(
-      "The registry answers at https://hub:5443, on the machine of ssh://ops@hub only",
-    );
   });
 
   test("advise commands for the stack of this run, where the next run would take another", () => {
