@@ -79,6 +79,9 @@ function checked<T>(value: unknown, schema: z.ZodType<T>, file: string, mend: Me
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const place = issue?.path.join(".") ?? "";
-  const what = [...(place === "" ? [] : [place]), issue?.message ?? "not as expected"].join(": ");
-  throw new Problem(`${file}: ${what}.`, mend);
+  const what = (issue?.message ?? "not as expected")
+    .replace(/^Invalid input: /, "")
+    .replace(/expected (object|record)/, "expected keys and values")
+    .replace(", received ", ", got ");
+  throw new Problem(`${[file, place, what].filter((part) => part !== "").join(": ")}.`, mend);
 }

@@ -38,19 +38,14 @@ export interface StackSettings {
 /** Both. */
 export type ProjectFacts = Pick<ProjectFile, "name" | "backendUrl"> & StackSettings;
 
-const map = z.record(z.string(), z.unknown(), { error: "expected keys and values" }).nullish();
+const map = z.record(z.string(), z.unknown()).nullish();
 const projectSchema = z.object({
   name: z.string(),
   backend: z.object({ url: z.string().optional() }).nullish(),
   config: map,
   stackConfigDir: z.string().optional(),
 });
-const stackSchema = z
-  .object(
-    { encryptionsalt: z.string().optional(), config: map },
-    { error: "expected keys and values" },
-  )
-  .nullable();
+const stackSchema = z.object({ encryptionsalt: z.string().optional(), config: map }).nullable();
 
 /** Reads Pulumi.yaml. */
 export function readProjectFile(checkout: string): ProjectFile {

@@ -5,7 +5,7 @@ import { checkout, ownFolder } from "../paths";
 import { asProblem, Problem } from "../problem";
 import type { PulumiCli } from "./cli";
 import { prepareBackend } from "./environment";
-import { stackExists, stateFile, stateMend } from "./stack";
+import { shortName, stackExists, stateFile, stateMend } from "./stack";
 
 /** What {@link runPulumi} adds a signal's number to, as shells do. */
 const SIGNALLED = 128;
@@ -93,6 +93,7 @@ export async function askPulumi(
 export async function ensureStack(context: Context, cli: PulumiCli): Promise<void> {
   const { backend, progress, stack } = context;
   prepareBackend(backend, ownFolder);
+  if (backend.backend === "ours" && stack.name.includes("/")) throw noSuchBackend(stack.name);
   // Named for this command, and perhaps misspelled: a backend of the user's may be many people's.
   const isTheirs = backend.backend === "own" && stack.from === "argument";
   if (!isTheirs && !(await isKnown(context, cli))) {
@@ -108,6 +109,13 @@ export async function ensureStack(context: Context, cli: PulumiCli): Promise<voi
     const why = asProblem(error).mend.join(" ");
     progress.note(`• stack ${stack.name}: not selected for plain Pulumi: ${why}`);
   }
+}
+
+function noSuchBackend(stack: string): Problem {
+  return new Problem(`stack ${stack}: the backend of this checkout has no organizations.`, [
+    "If it is in another backend, say in which: PULUMI_BACKEND_URL, or npm run pulumi -- login URL",
+    `If it is a stack of this checkout, leave them out: ${shortName(stack)}`,
+  ]);
 }
 
 /** Whether there is such a stack. */

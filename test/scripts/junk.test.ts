@@ -196,7 +196,9 @@ describe("what is wrong", () => {
   it("is told with the key, where it is another value", () => {
     writeFileSync(file(), "config: 42\n");
     const schema = z.object({ config: z.record(z.string(), z.unknown()) });
-    expect(() => readYaml(file(), schema, [])).toThrow("config: Invalid input: expected record");
+    expect(() => readYaml(file(), schema, [])).toThrow(
+      "config: expected keys and values, got number.",
+    );
   });
 
   it("has no end of aliases", () => {
