@@ -8,6 +8,7 @@ const { createHash } = require("node:crypto");
 const fs = require("node:fs");
 const path = require("node:path");
 const { acquireLock } = require("./lock-file.cjs");
+const { leaveOutUnusableFolders } = require("./temporary-folder.cjs");
 
 const checkout = path.dirname(__dirname);
 const lockfile = path.join(checkout, "package-lock.json");
@@ -113,6 +114,7 @@ function requireNode() {
 async function main() {
   requireNode();
   process.chdir(checkout);
+  leaveOutUnusableFolders(process.env, say);
   await ensureDependencies();
   try {
     const { register } = await import("tsx/esm/api");

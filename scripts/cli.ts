@@ -7,6 +7,7 @@ import { forget } from "./commands/forget";
 import { pulumi } from "./commands/pulumi";
 import { test } from "./commands/test";
 import { up } from "./commands/up";
+import { adopt, ownEnvironment } from "./environment";
 import { describeFailure } from "./problem";
 
 /** A command of package.json's scripts. */
@@ -59,7 +60,14 @@ program
   .option("--quick", "under two minutes, for figures that are less sure")
   .action((options: { quick?: boolean }) => finish(bench({ quick: options.quick === true })));
 
-program.parseAsync(process.argv).catch((error: unknown) => {
+function fail(error: unknown): never {
+  // Whoever reads the output has had enough of it: `npm run doctor | head`.
+  if ((error as NodeJS.ErrnoException).code === "EPIPE") process.exit(1);
   process.stderr.write(`${describeFailure(error)}\n`);
   process.exit(1);
-});
+}
+
+process.on("uncaughtException", fail);
+process.on("unhandledRejection", fail);
+adopt(ownEnvironment(process.env));
+program.parseAsync(process.argv).catch(fail);

@@ -1,9 +1,19 @@
+import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import pLimit from "p-limit";
 import { describeParts, type Parts } from "../toolchain/parts";
 import type { PartStore } from "../toolchain/part";
-import { engineAddress, type EngineAddress } from "./engine/address";
-import { cacheFolder, checkout, logFolder, ownFolder, pulumiHome } from "./paths";
+import { engineAddress, engineVariables, type EngineAddress } from "./engine/address";
+import { ownEnvironment } from "./environment";
+import {
+  cacheFolder,
+  checkout,
+  logFolder,
+  nonEmpty,
+  ownFolder,
+  pulumiHome,
+  spelledCheckout,
+} from "./paths";
 import { images, readPins, type Pins } from "./pins";
 import { Progress } from "./progress";
 import type { PulumiCli } from "./pulumi/cli";
@@ -15,9 +25,8 @@ import {
   passphraseFile,
   type BackendChoice,
 } from "./pulumi/environment";
-import { readProject, type ProjectFacts } from "./pulumi/project";
-import { chooseStack, selectedStack, type StackChoice } from "./pulumi/stack";
-import { existsSync } from "node:fs";
+import { readProjectFile, readSettings, type ProjectFacts } from "./pulumi/project";
+import { chooseStack, localName, selectedStack, shortName, type StackChoice } from "./pulumi/stack";
 
 /** Parts that are made at the same time: two cores, and one that waits for the network. */
 const PARALLEL = 3;
@@ -31,6 +40,8 @@ export interface Context {
   store: PartStore;
   progress: Progress;
   stack: StackChoice;
+  /** What commands begin with that the user is advised to run: `npm run`, for the same stack. */
+  npmRun: string;
   project: ProjectFacts;
   backend: BackendChoice;
   engine: EngineAddress;
@@ -42,15 +53,13 @@ export interface Context {
  * @param args The arguments for the Pulumi CLI, which may name a stack.
  */
 export function readContext(args: readonly string[] = []): Context {
-  const env = process.env;
+  const env = ownEnvironment(process.env);
   const home = pulumiHome(env);
   const pins = readPins(checkout);
   const progress = new Progress();
-  const { name, backendUrl } = readProject(checkout, "");
-  const backend = ownBackend(env, backendUrl, loggedInTo(home)) ?? ourBackend(ownFolder);
-  const selected = selectedStack(home, name, join(checkout, "Pulumi.yaml"), backend);
-  const stack = chooseStack(args, env, selected);
-  const project = readProject(checkout, stack.name);
+  const file = readProjectFile(checkout);
+  const stack = findStack(args, env, file);
+  const project = { ...file, ...readSettings(file, shortName(stack.name)) };
   return {
     env,
     home,
@@ -65,11 +74,11 @@ export function readContext(args: readonly string[] = []): Context {
     },
     progress,
     stack,
+    npmRun: npmRun(stack),
     project,
     backend: chooseBackend({
       env,
-      projectBackend: project.backendUrl,
-      loggedInTo: loggedInTo(home),
+      ownBackend: chosenBackend(env, file.backendUrl),
       ownFolder,
       stackHasSalt: project.stackHasSalt,
       passphraseExists: existsSync(passphraseFile(ownFolder)),
@@ -78,19 +87,69 @@ export function readContext(args: readonly string[] = []): Context {
   };
 }
 
+/** The stack that `pulumi stack select` has selected in this checkout. */
+export function readSelection(
+  env: NodeJS.ProcessEnv,
+  project: Pick<ProjectFacts, "name" | "backendUrl">,
+  checkouts = spellings(env),
+): string | undefined {
+  const backend = chosenBackend(env, project.backendUrl) ?? ourBackend(ownFolder);
+  return selectedStack(pulumiHome(env), project.name, checkouts, backend);
+}
+
+/** The checkout's path as the shell spells it, and as it is, if that is another one. */
+export function spellings(env: NodeJS.ProcessEnv): string[] {
+  return [...new Set([spelledCheckout(env["PWD"]), checkout])];
+}
+
 /** The environment in which the CLI, and all it starts, runs. */
 export function pulumiEnvironment(context: Context, cli: PulumiCli): NodeJS.ProcessEnv {
+  const { backend, engine, env, stack } = context;
   return {
-    ...context.env,
-    PATH: [...cli.folders, context.env["PATH"] ?? ""].join(delimiter),
+    ...(backend.backend === "ours" ? withoutLayout(env) : env),
+    PATH: [...cli.folders, env["PATH"] ?? ""].join(delimiter),
+    PWD: spelledCheckout(env["PWD"]),
     PULUMI_HOME: context.home,
+    // Told by name: whatever is selected stays selected, and is not looked for again.
+    PULUMI_STACK: stack.name,
     // It asks a site that closed networks do not reach, and waits for the answer.
-    PULUMI_SKIP_UPDATE_CHECK: context.env["PULUMI_SKIP_UPDATE_CHECK"] ?? "true",
+    PULUMI_SKIP_UPDATE_CHECK: env["PULUMI_SKIP_UPDATE_CHECK"] ?? "true",
     // All clients may be behind one bastion, whose sshd drops connections when more than ten log in
     // at the same time (MaxStartups 10:30:100). Pulumi's own default is four for each core.
-    PULUMI_PARALLEL: context.env["PULUMI_PARALLEL"] ?? "10",
-    // The docker provider does not know Docker's contexts.
-    ...(context.engine.isDefault ? {} : { DOCKER_HOST: context.engine.host }),
-    ...context.backend.env,
+    PULUMI_PARALLEL: env["PULUMI_PARALLEL"] ?? "10",
+    ...engineVariables(engine.host),
+    // The docker provider does not know Docker's contexts, so it is told where they lead.
+    DOCKER_HOST: engine.isDefault ? nonEmpty(env["DOCKER_HOST"]) : engine.host,
+    // For the program and its scripts, whose messages say how to mend something.
+    PRIVATE_REGISTRY_PULUMI: `${context.npmRun} pulumi --`,
+    ...backend.env,
   };
+}
+
+/** What users set for a backend of theirs would have the files of ours written in another way. */
+function withoutLayout(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(env).filter(([name]) => !name.startsWith("PULUMI_DIY_BACKEND_")),
+  );
+}
+
+function findStack(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  project: Pick<ProjectFacts, "name" | "backendUrl">,
+): StackChoice {
+  const stack = chooseStack(args, env, () => readSelection(env, project));
+  const isOurs = chosenBackend(env, project.backendUrl) === undefined;
+  return isOurs ? { ...stack, name: localName(stack.name, project.name) } : stack;
+}
+
+function chosenBackend(env: NodeJS.ProcessEnv, projectBackend: string | undefined) {
+  const folder = nonEmpty(env["PULUMI_CREDENTIALS_PATH"]) ?? pulumiHome(env);
+  return ownBackend(env, projectBackend, () => loggedInTo(folder));
+}
+
+/** A stack that was named for this run only has to be named in the next one, too. */
+function npmRun({ from, name }: StackChoice): string {
+  if (from === "selected" || from === "default") return "npm run";
+  return `PULUMI_STACK=${/^[\w./-]+$/.test(name) ? name : `'${name.replaceAll("'", "")}'`} npm run`;
 }

@@ -1,5 +1,6 @@
+import { realpathSync } from "node:fs";
 import { homedir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, sep } from "node:path";
 
 /** The checkout these scripts belong to. */
 export const checkout = dirname(import.meta.dirname);
@@ -26,6 +27,29 @@ export function cacheFolder(env: NodeJS.ProcessEnv): string {
  */
 export function pulumiHome(env: NodeJS.ProcessEnv): string {
   return nonEmpty(env["PULUMI_HOME"]) ?? join(homedir(), ".pulumi");
+}
+
+/**
+ * The path of the checkout as the user's shell spells it, which differs below a symbolic link. Pulumi
+ * goes by that spelling, and keeps what is selected under it.
+ *
+ * @param shellFolder The shell's own folder, PWD.
+ */
+export function spelledCheckout(shellFolder: string | undefined): string {
+  const folder = shellFolder ?? checkout;
+  const real = realPath(folder);
+  if (real === checkout) return folder;
+  if (real?.startsWith(checkout + sep) !== true) return checkout;
+  const inside = real.slice(checkout.length);
+  return folder.endsWith(inside) ? folder.slice(0, -inside.length) : checkout;
+}
+
+function realPath(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 /** An environment variable that is set to nothing counts as not set. */

@@ -6,7 +6,7 @@ import { isRemote } from "../engine/address";
 import { EngineApi } from "../engine/api";
 import { type Deployed, findTroubles, type Trouble } from "../engine/deployed";
 import { connectFailure, engineMend, look, remedyFor } from "../engine/ensure";
-import { portMend, portState } from "../engine/port";
+import { freePort, portMend, portState } from "../engine/port";
 import { findProgram } from "../find-program";
 import { ownFolder } from "../paths";
 import { images } from "../pins";
@@ -125,7 +125,7 @@ async function checkPort(context: Context, api: EngineApi | undefined): Promise<
         thing,
         state: "broken",
         detail: "in use by another program",
-        mend: portMend(httpsPort),
+        mend: portMend(httpsPort, await freePort(bindAddress)),
       };
     case "unknown":
       // Only root may try a low port, but the engine may use it.
@@ -136,7 +136,12 @@ async function checkPort(context: Context, api: EngineApi | undefined): Promise<
         thing,
         state: "broken",
         detail: state.reason,
-        mend: ["Set bindAddress to an address of this machine."],
+        mend: state.reason.startsWith("httpsPort")
+          ? ["Set it to one: npm run pulumi -- config set httpsPort 5443"]
+          : [
+              "Set bindAddress to an address of this machine, or to 0.0.0.0 for all that it has:",
+              "  npm run pulumi -- config set bindAddress 0.0.0.0",
+            ],
       };
   }
 }

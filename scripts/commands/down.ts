@@ -2,14 +2,13 @@ import { readContext, type Context } from "../context";
 import { EngineApi } from "../engine/api";
 import { findLeft } from "../engine/deployed";
 import { ownFolder } from "../paths";
-import type { PulumiCli } from "../pulumi/cli";
 import { repairBrokenState } from "../pulumi/broken-state";
 import { rememberDataVolume } from "../pulumi/data-volume";
 import { takeUpKilledRun } from "../pulumi/killed-run";
 import { runPulumiWithClients } from "../pulumi/clients";
 import { type KnownServer, knownServer } from "../pulumi/repair-server";
-import { askPulumi } from "../pulumi/run";
-import { stackExists } from "../pulumi/stack";
+import { isKnown } from "../pulumi/run";
+import { localStacks } from "../pulumi/stack";
 import { setUp } from "../setup/set-up";
 import { isHelp, withDefaults } from "./pulumi-arguments";
 
@@ -17,18 +16,17 @@ import { isHelp, withDefaults } from "./pulumi-arguments";
 export async function down(args: readonly string[]): Promise<number> {
   const context = readContext(args);
   const { backend, project, stack } = context;
-  const isOurs = backend.backend === "ours";
-  if (!isHelp(args) && isOurs && !stackExists(ownFolder, project.name, stack.name)) {
-    return nothingToDo(context);
+  if (!isHelp(args) && backend.backend === "ours") {
+    const stacks = localStacks(ownFolder, project.name);
+    if (!stacks.includes(stack.name)) return nothingToDo(context, stacks);
   }
   const cli = await setUp(context, { engine: !isHelp(args), images: false });
-  if (!isHelp(args) && !isOurs && !(await isKnown(context, cli))) return nothingToDo(context);
   if (!isHelp(args)) {
+    if (!(await isKnown(context, cli))) return nothingToDo(context);
     await repairBrokenState(context, cli);
     await takeUpKilledRun(context, cli);
     await rememberDataVolume(context, cli);
   }
-  const named = stack.from === "default" ? ["--stack", stack.name] : [];
   // A client that does not answer keeps what it depends on, and nothing else.
   const others = args.some((argument) => argument.startsWith("--continue-on-error"))
     ? []
@@ -36,7 +34,7 @@ export async function down(args: readonly string[]): Promise<number> {
   const server = isHelp(args) ? undefined : await knownServer(context, cli);
   const code = await runPulumiWithClients(context, cli, [
     "destroy",
-    ...[...named, ...others, ...withDefaults(args)],
+    ...[...others, ...withDefaults(args)],
   ]);
   if (code !== 0 || server === undefined || args.some((argument) => CHOOSING.test(argument))) {
     return code;
@@ -62,14 +60,10 @@ async function requireNothingLeft(
   return left.length === 0 ? 0 : 1;
 }
 
-function nothingToDo({ progress, stack }: Context): number {
+/** Says so, and which stacks may have been meant. */
+function nothingToDo({ progress, stack }: Context, others: readonly string[] = []): number {
   progress.note(`There is no stack ${stack.name} here: nothing to take down.`);
+  for (const other of others)
+    progress.note(`  Another one is here: PULUMI_STACK=${other} npm run down`);
   return 0;
-}
-
-/** Whether the user's own backend has the stack. */
-async function isKnown(context: Context, cli: PulumiCli): Promise<boolean> {
-  const listed = await askPulumi(context, cli, ["stack", "ls", "--json"]);
-  const stacks = JSON.parse(listed) as { name: string }[];
-  return stacks.some(({ name }) => name.split("/").at(-1) === context.stack.name);
 }

@@ -28,7 +28,7 @@ export async function forget(client: string): Promise<number> {
   }
   context.progress.note(`✓ client ${client}: forgotten; nothing was done on the machine`);
   context.progress.note(
-    `  If it is still among the settings: npm run pulumi -- config rm --path clients.${client}`,
+    `  If it is still among the settings: ${context.npmRun} pulumi -- config rm --path clients.${client}`,
   );
   return 0;
 }

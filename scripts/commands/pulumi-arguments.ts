@@ -1,3 +1,5 @@
+import { Problem } from "../problem";
+
 /** Whether the CLI is only asked for help. */
 export function isHelp(args: readonly string[]): boolean {
   return args.includes("--help") || args.includes("-h");
@@ -12,4 +14,59 @@ export function withDefaults(args: readonly string[]): string[] {
   if (decides || isHelp(args)) return [...args];
   const skips = args.some((argument) => /^(-f|--skip-preview(=.*)?)$/.test(argument));
   return ["--yes", ...(skips ? [] : ["--skip-preview"]), ...args];
+}
+
+/** Flags of `config set`; the CLI's own too. */
+const SWITCHES =
+  /^(--(help|path|plaintext|raw|secret|disable-integrity-checking|emoji|fully-qualify-stack-names|logflow|logtostderr|non-interactive)(=\w+)?|-[heQ]+)$/;
+const WITH_VALUE =
+  /^(--(type|color|config-file|cwd|memprofilerate|otel-traces|profiling|stack|tracing|verbose)|-[Csv])$/;
+const WITH_VALUE_ATTACHED =
+  /^(--(type|color|config-file|cwd|memprofilerate|otel-traces|profiling|stack|tracing|verbose)=|-[Csv].)/;
+
+/**
+ * Refuses a value of `config set` that Pulumi would take for a flag: its error shows the whole of it,
+ * and it may be a private key (`-----BEGIN`) or a password.
+ *
+ * @param npmRun What the user's commands begin with.
+ * @throws Problem, in which the value is not
+ */
+export function refuseHiddenFlags(args: readonly string[], npmRun: string): void {
+  const end = args.indexOf("--");
+  const words = end === -1 ? args : args.slice(0, end);
+  const set = words.indexOf("set");
+  if (set === -1 || !words.slice(0, set).includes("config")) return;
+  const rest = words
+    .slice(set + 1)
+    .filter((_, index, all) => index === 0 || !WITH_VALUE.test(all[index - 1] ?? ""));
+  const hidden = rest.find(
+    (word) =>
+      word.startsWith("-") &&
+      ![SWITCHES, WITH_VALUE, WITH_VALUE_ATTACHED].some((flag) => flag.test(word)),
+  );
+  if (hidden === undefined) return;
+  const key = rest.find((word) => !word.startsWith("-")) ?? "KEY";
+  const isPem = hidden.startsWith("-----BEGIN");
+  const options = new Set(rest.filter((word) => SWITCHES.test(word)));
+  if (/PRIVATE KEY/.test(hidden)) options.add("--secret");
+  const command = [`${npmRun} pulumi -- config set`, ...options, quoted(key)].join(" ");
+  throw new Problem(
+    `config set ${key}: the value begins with "-", so Pulumi takes it for a flag, and shows it.`,
+    isPem
+      ? [
+          "Give it the file instead, which also keeps it off the command line:",
+          `  ${command} < FILE`,
+        ]
+      : [
+          "Without a value it is asked for, or read from standard input:",
+          `  ${command}`,
+          "Or put -- before it, which says that no flags follow:",
+          `  ${command} -- VALUE`,
+        ],
+  );
+}
+
+/** As a shell reads it. */
+function quoted(word: string): string {
+  return /^[\w.:-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

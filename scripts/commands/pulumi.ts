@@ -1,10 +1,11 @@
-import { readContext } from "../context";
+import { readContext, readSelection } from "../context";
 import { ownFolder } from "../paths";
 import { repairBrokenState, tellBrokenState } from "../pulumi/broken-state";
 import { prepareBackend } from "../pulumi/environment";
-import { ensureStack, runPulumi } from "../pulumi/run";
+import { endDeadLocks, requireWholeState } from "../pulumi/killed-run";
+import { ensureStack, runPulumi, settleSelection } from "../pulumi/run";
 import { setUp } from "../setup/set-up";
-import { isHelp } from "./pulumi-arguments";
+import { isHelp, refuseHiddenFlags } from "./pulumi-arguments";
 
 /** Commands that work without a stack, or choose one themselves. */
 const WITHOUT_STACK = [
@@ -28,6 +29,7 @@ const WITH_ENGINE = ["destroy", "import", "preview", "refresh", "up", "update", 
 /** `npm run pulumi -- ARGS`: the CLI with what `npm run up` uses. */
 export async function pulumi(args: readonly string[]): Promise<number> {
   const context = readContext(args);
+  refuseHiddenFlags(args, context.npmRun);
   const words = args.filter((argument) => !argument.startsWith("-"));
   const cli = await setUp(context, {
     engine: WITH_ENGINE.includes(words[0] ?? ""),
@@ -35,12 +37,19 @@ export async function pulumi(args: readonly string[]): Promise<number> {
   });
   if (!needsStack(args)) {
     prepareBackend(context.backend, ownFolder);
-    return runPulumi(context, cli, args);
+  } else {
+    await ensureStack(context, cli);
+    await repairBrokenState(context, cli);
   }
-  await ensureStack(context, cli);
-  await repairBrokenState(context, cli);
+  if (WITH_ENGINE.includes(words[0] ?? "") && !isHelp(args)) await endDeadLocks(context, cli);
+  const before = readSelection(context.env, context.project);
   const code = await runPulumi(context, cli, args);
-  if (code !== 0) await tellBrokenState(context, cli);
+  if (code === 0) await settleSelection(context, cli, before, words);
+  // Pulumi has said what it could not read, but not how that is brought back.
+  else if (needsStack(args)) {
+    requireWholeState(context);
+    await tellBrokenState(context, cli);
+  }
   return code;
 }
 

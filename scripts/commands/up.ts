@@ -55,9 +55,8 @@ const upOutputsSchema = z.intersection(nextStepsSchema, outputsSchema);
 
 /** Asks the registry; undefined if the program is one of the user's own that puts out something else. */
 async function askWhatServes(context: Context, cli: PulumiCli): Promise<Seen | undefined> {
-  const { engine, project, stack } = context;
-  const named = stack.from === "argument" ? ["--stack", stack.name] : [];
-  const asked = ["stack", "output", "--json", "--show-secrets", ...named];
+  const { engine, project } = context;
+  const asked = ["stack", "output", "--json", "--show-secrets"];
   const { data } = upOutputsSchema.safeParse(JSON.parse(await askPulumi(context, cli, asked)));
   if (data === undefined) return undefined;
   const look = await lookAtRegistry(new EngineApi(engine.host), project.bindAddress, data);
@@ -65,26 +64,28 @@ async function askWhatServes(context: Context, cli: PulumiCli): Promise<Seen | u
 }
 
 /** Says of the registry no more than it has answered. */
-function tellWhatServes({ progress }: Context, { outputs, look }: Seen): number {
+function tellWhatServes(context: Context, { outputs, look }: Seen): number {
+  const { npmRun, progress } = context;
   const { registryUrl } = outputs;
   const problem = problemOf(look);
   if (problem === undefined) {
-    process.stdout.write(nextSteps(outputs, `The registry answers at ${registryUrl}`));
+    process.stdout.write(nextSteps(outputs, `The registry answers at ${registryUrl}`, context));
     return 0;
   }
   if (look.unreachable !== undefined && look.isElsewhere) {
     const seen = `Deployed as ${registryUrl}. From this machine it could not be asked: ${problem}`;
-    process.stdout.write(nextSteps(outputs, seen));
+    process.stdout.write(nextSteps(outputs, seen, context));
     return 0;
   }
   progress.note(`✗ deployed, but ${registryUrl} does not serve: ${problem}`);
-  progress.note("  See what is wrong: npm run doctor");
+  progress.note(`  See what is wrong: ${npmRun} doctor`);
   return 1;
 }
 
 /** Only when nothing is deployed: later, the one who has the port is the registry itself. */
-async function checkPortWhenNew({ backend, engine, project, stack }: Context): Promise<void> {
+async function checkPortWhenNew(context: Context): Promise<void> {
+  const { backend, engine, npmRun, project, stack } = context;
   if (backend.backend === "own" || isRemote(engine.host)) return;
   if (hasContainers(ownFolder, project.name, stack.name)) return;
-  await requirePort(project, new EngineApi(engine.host));
+  await requirePort(project, new EngineApi(engine.host), npmRun);
 }

@@ -2,7 +2,7 @@ import { request, type RequestOptions } from "node:http";
 import { hostname } from "node:os";
 import { execa } from "execa";
 import { nonEmpty } from "../paths";
-import { isRemote } from "./address";
+import { engineVariables, isRemote } from "./address";
 
 /** How long an engine may take for an answer that it has at hand. */
 const ANSWER_MS = 5_000;
@@ -41,14 +41,14 @@ export class EngineApi {
     }
     const { status, body } = await ask(plain, "/version");
     if (status !== 200) throw new Error(`the engine answered ${status} to /version`);
-    return (JSON.parse(body) as { Version: string }).Version;
+    return (parse(body) as { Version: string }).Version;
   }
 
   /** Whether the engine has an image of this name. */
   async hasImage(reference: string): Promise<boolean> {
     const plain = this.plainTarget();
     if (plain !== undefined) {
-      return (await ask(plain, `/images/${reference}/json`)).status === 200;
+      return (await ask(plain, `/images/${encodePath(reference)}/json`)).status === 200;
     }
     return (await this.inspect("image", reference)) !== undefined;
   }
@@ -74,7 +74,7 @@ export class EngineApi {
       plain === undefined
         ? await this.docker(["info", "--format", "{{json .}}"])
         : (await ask(plain, "/info")).body;
-    return JSON.parse(info) as Record<string, string | number>;
+    return parse(info) as Record<string, string | number>;
   }
 
   /**
@@ -86,7 +86,7 @@ export class EngineApi {
     if (plain === undefined) return undefined;
     const filters = encodeURIComponent(JSON.stringify({ publish: [String(port)] }));
     const { body } = await ask(plain, `/containers/json?filters=${filters}`);
-    const [container] = JSON.parse(body) as { Names: string[]; Labels: Record<string, string> }[];
+    const [container] = parse(body) as { Names: string[]; Labels: Record<string, string> }[];
     const name = container?.Names[0]?.replace(/^\//, "");
     return name === undefined
       ? undefined
@@ -102,23 +102,28 @@ export class EngineApi {
     const plain = this.plainTarget();
     if (plain === undefined) {
       try {
-        const [found] = JSON.parse(await this.docker([kind, "inspect", id])) as unknown[];
+        const [found] = parse(await this.docker([kind, "inspect", id])) as unknown[];
         return found;
       } catch (error) {
         if (/no such/i.test(String(error)) || /not found/i.test(String(error))) return undefined;
         throw error;
       }
     }
-    const { status, body } = await ask(plain, inspectPaths[kind](encodeURIComponent(id)));
+    const { status, body } = await ask(plain, inspectPaths[kind](encodePath(id)));
     if (status === 404) return undefined;
     if (status !== 200) throw new Error(`the engine answered ${status} about the ${kind} ${id}`);
-    return JSON.parse(body);
+    return parse(body);
+  }
+
+  /** For programs that are to talk to this engine. */
+  get environment(): NodeJS.ProcessEnv {
+    return { ...this.env, ...engineVariables(this.host) };
   }
 
   /** What `docker` prints. Throws with its own words when it fails. */
   async docker(args: readonly string[], timeoutSeconds = 30): Promise<string> {
     const result = await execa("docker", args, {
-      env: { ...this.env, DOCKER_HOST: this.host },
+      env: this.environment,
       timeout: timeoutSeconds * 1_000,
       reject: false,
     });
@@ -134,12 +139,27 @@ export class EngineApi {
     if (this.host.startsWith("unix://")) {
       return { socketPath: this.host.slice("unix://".length) };
     }
-    if (this.host.startsWith("tcp://") && nonEmpty(this.env["DOCKER_TLS_VERIFY"]) === undefined) {
+    const tls = ["DOCKER_TLS", "DOCKER_TLS_VERIFY"].some((name) => nonEmpty(this.env[name]));
+    if (this.host.startsWith("tcp://") && !tls) {
       const { hostname, port } = new URL(this.host);
       return { hostname: hostname.replace(/^\[|\]$/g, ""), port: port || "2375" };
     }
     return undefined;
   }
+}
+
+/** What another server than an engine answers is no JSON. */
+function parse(answer: string): unknown {
+  try {
+    return JSON.parse(answer) as unknown;
+  } catch {
+    throw new Error("what answers there is no Docker engine");
+  }
+}
+
+/** Whatever somebody has set as an image: the engine says that it is none. */
+function encodePath(reference: string): string {
+  return encodeURI(reference).replace(/[?#]/g, encodeURIComponent);
 }
 
 function ask(target: RequestOptions, path: string): Promise<EngineAnswer> {

@@ -19,7 +19,7 @@ export async function ensureImage(
 ): Promise<void> {
   if (await api.hasImage(reference)) return;
   const log = join(store.logFolder, `${part.name}.log`);
-  const env = { DOCKER_HOST: api.host };
+  const env = api.environment;
   try {
     const title = `image ${reference}: pulling`;
     await store.progress.step({ title, usually: "10 to 30 s", log, isAttempt: true }, () =>

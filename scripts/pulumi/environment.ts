@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { readJson, readText } from "../files";
 import { nonEmpty } from "../paths";
 import { Problem } from "../problem";
 
@@ -20,10 +21,8 @@ export interface BackendChoice {
 /** Everything that decides about the backend. */
 export interface BackendFacts {
   env: NodeJS.ProcessEnv;
-  /** `backend.url` of Pulumi.yaml. */
-  projectBackend: string | undefined;
-  /** Where `pulumi login` has logged in to. */
-  loggedInTo: string | undefined;
+  /** The backend that the user has chosen, if any; see {@link ownBackend}. */
+  ownBackend: string | undefined;
   /** The folder that this checkout keeps for itself. */
   ownFolder: string;
   /** The stack's settings file has a passphrase's salt. */
@@ -38,7 +37,7 @@ export interface BackendFacts {
  */
 export function chooseBackend(facts: BackendFacts): BackendChoice {
   const { env } = facts;
-  const isOwn = ownBackend(env, facts.projectBackend, facts.loggedInTo) !== undefined;
+  const isOwn = facts.ownBackend !== undefined;
   const added: Record<string, string> = isOwn
     ? {}
     : { PULUMI_BACKEND_URL: ourBackend(facts.ownFolder) };
@@ -57,16 +56,20 @@ export function chooseBackend(facts: BackendFacts): BackendChoice {
   return { backend: isOwn ? "own" : "ours", generatedPassphrase, passphraseLost, env: added };
 }
 
-/** The backend that the user has chosen, if any. */
+/**
+ * The backend that the user has chosen, if any.
+ *
+ * @param projectBackend `backend.url` of Pulumi.yaml.
+ * @param loggedIn Finds where `pulumi login` has logged in to.
+ */
 export function ownBackend(
   env: NodeJS.ProcessEnv,
   projectBackend: string | undefined,
-  loggedInTo: string | undefined,
+  loggedIn: () => string | undefined,
 ): string | undefined {
   const cloud =
     nonEmpty(env["PULUMI_ACCESS_TOKEN"]) === undefined ? undefined : "https://api.pulumi.com";
-  const chosen = [env["PULUMI_BACKEND_URL"], projectBackend, loggedInTo, cloud];
-  return chosen.find((value) => nonEmpty(value) !== undefined);
+  return nonEmpty(env["PULUMI_BACKEND_URL"]) ?? nonEmpty(projectBackend) ?? loggedIn() ?? cloud;
 }
 
 /** The local backend of this checkout. */
@@ -93,7 +96,20 @@ export function prepareBackend(choice: BackendChoice, ownFolder: string): void {
   if (choice.backend === "ours") {
     mkdirSync(join(ownFolder, "state"), { recursive: true, mode: 0o700 });
   }
-  if (choice.generatedPassphrase) makePassphrase(passphraseFile(ownFolder));
+  if (choice.generatedPassphrase) {
+    makePassphrase(passphraseFile(ownFolder));
+    requirePassphrase(passphraseFile(ownFolder));
+  }
+}
+
+/** A power cut may leave an empty one, and Pulumi would say that the passphrase is not the right one. */
+function requirePassphrase(file: string): void {
+  const mend = [
+    "It is what the stacks here are encrypted with. Bring it back from your backup of",
+    ".private-registry. If nothing is deployed yet, delete it, and a new one is made.",
+  ];
+  const passphrase = readText(file, mend);
+  if (passphrase?.trim() === "") throw new Problem(`${file}: is empty.`, mend);
 }
 
 /** 32 random bytes, written whole or not at all, and never over a passphrase that is there. */
@@ -112,14 +128,16 @@ function makePassphrase(file: string): void {
 
 const credentials = z.object({ current: z.string().optional() });
 
-/** The backend that `pulumi login` remembers. */
-export function loggedInTo(home: string): string | undefined {
-  const file = join(home, "credentials.json");
-  if (!existsSync(file)) return undefined;
-  try {
-    const parsed = credentials.safeParse(JSON.parse(readFileSync(file, "utf8")));
-    return parsed.success ? nonEmpty(parsed.data.current) : undefined;
-  } catch {
-    return undefined;
-  }
+/**
+ * The backend that `pulumi login` remembers.
+ *
+ * @param folder Where Pulumi keeps its credentials.
+ */
+export function loggedInTo(folder: string): string | undefined {
+  const file = join(folder, "credentials.json");
+  const stored = readJson(file, credentials, [
+    "Pulumi remembers there which backend you are logged in to. Delete the file; and if your stacks",
+    "are not in this checkout, log in again: npm run pulumi -- login URL",
+  ]);
+  return nonEmpty(stored?.current);
 }

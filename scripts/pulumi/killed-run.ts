@@ -4,12 +4,20 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { z } from "zod";
 import type { Context } from "../context";
+import { engineVariables } from "../engine/address";
+import { readJson, readText } from "../files";
 import { ownFolder } from "../paths";
+import { Problem } from "../problem";
 import type { PulumiCli } from "./cli";
 import { askPulumi } from "./run";
-import { stateFile } from "./stack";
+import { stateFile, stateMend } from "./stack";
 
-const lockSchema = z.object({ pid: z.number(), hostname: z.string() });
+const lockSchema = z.object({
+  pid: z.number(),
+  hostname: z.string(),
+  username: z.string().optional(),
+  timestamp: z.string().optional(),
+});
 
 const stateSchema = z.object({
   checkpoint: z.object({
@@ -52,20 +60,13 @@ export async function takeUpKilledRun(context: Context, cli: PulumiCli): Promise
   const { backend, progress, project, stack } = context;
   const file = stateFile(ownFolder, project.name, stack.name);
   if (backend.backend !== "ours" || !existsSync(file)) return;
-  const locks = join(ownFolder, "state/.pulumi/locks/organization", project.name, stack.name);
-  const named = ["--stack", stack.name];
-
-  const { killed, isHeld } = readLocks(locks, isRunningPulumi);
-  // What that run is making is not known to the state yet; Pulumi says who it is.
-  if (isHeld) return;
-  if (killed.length > 0) {
-    progress.note(`• the last run (process ${killed.join(", ")}) was killed: taking it up`);
-    await askPulumi(context, cli, ["cancel", "--yes", ...named]);
-  }
-  const state = readState(readFileSync(file, "utf8"));
+  await endDeadLocks(context, cli);
+  const state = readState(file);
   if (!state.isPending) return;
   const docker = async (...args: string[]) => {
-    const { stdout } = await execa("docker", args, { env: { DOCKER_HOST: context.engine.host } });
+    const { stdout } = await execa("docker", args, {
+      env: engineVariables(context.engine.host),
+    });
     return stdout.split("\n").filter((line) => line !== "");
   };
   for (const { kind, list, remove } of engineObjects) {
@@ -77,7 +78,31 @@ export async function takeUpKilledRun(context: Context, cli: PulumiCli): Promise
     }
   }
   const clear = ["refresh", "--yes", "--skip-preview", "--clear-pending-creates"];
-  await askPulumi(context, cli, [...clear, ...named]);
+  await askPulumi(context, cli, clear);
+}
+
+/**
+ * Takes away locks of runs that are no more, in the local backend of this checkout.
+ *
+ * @throws Problem, with who it is, if somebody may be at work
+ */
+export async function endDeadLocks(context: Context, cli: PulumiCli): Promise<void> {
+  const { backend, npmRun, progress, project, stack } = context;
+  if (backend.backend !== "ours") return;
+  const folder = join(ownFolder, "state/.pulumi/locks/organization", project.name, stack.name);
+  const { killed, holders } = readLocks(folder, isRunningPulumi);
+  // What that run is making is not known to the state yet.
+  if (holders.length > 0) {
+    throw new Problem(`stack ${stack.name}: another run has locked it: ${holders.join("; ")}.`, [
+      "Wait for it to end. If it does not run any more (only you can know that of another machine, or",
+      "of a container that is gone), take its lock away, then run this again:",
+      `  ${npmRun} pulumi -- cancel`,
+    ]);
+  }
+  if (killed.length > 0) {
+    progress.note(`• the last run (${killed.join(", ")}) was killed: taking it up`);
+    await askPulumi(context, cli, ["cancel", "--yes"]);
+  }
 }
 
 /** What has labels of an installation; in the order in which it can be removed. */
@@ -130,24 +155,48 @@ export function leftOver(objects: readonly EngineObject[], state: StateFacts): s
 
 /** Who has locked a stack; see {@link readLocks}. */
 export interface Locks {
-  /** The processes of this machine that do not run any more. */
-  killed: number[];
-  /** Whether somebody else has, who may be at work. */
-  isHeld: boolean;
+  /** Runs that are no more, by what is known of them: processes of this machine. */
+  killed: string[];
+  /** Others, who may be at work. */
+  holders: string[];
 }
 
-/** Reads the locks in `folder`. */
+/**
+ * Reads the locks in `folder`. One that is empty, or no lock, is what a power cut leaves: Pulumi puts
+ * a lock there in one piece.
+ */
 export function readLocks(folder: string, isRunning: (pid: number) => boolean): Locks {
   const files = existsSync(folder) ? readdirSync(folder) : [];
-  const locks = files
-    .filter((name) => name.endsWith(".json"))
-    .map((name) => lockSchema.parse(JSON.parse(readFileSync(join(folder, name), "utf8"))));
-  const killed = locks.filter((lock) => lock.hostname === hostname() && !isRunning(lock.pid));
-  return { killed: killed.map(({ pid }) => pid), isHeld: killed.length < locks.length };
+  const locks: Locks = { killed: [], holders: [] };
+  for (const name of files.filter((name) => name.endsWith(".json"))) {
+    const lock = readLock(join(folder, name));
+    if (lock === undefined) locks.killed.push("its lock is broken");
+    else if (lock.hostname !== hostname() || isRunning(lock.pid)) locks.holders.push(holder(lock));
+    else locks.killed.push(`process ${lock.pid}`);
+  }
+  return locks;
 }
 
-export function readState(text: string): StateFacts {
-  const { latest } = stateSchema.parse(JSON.parse(text)).checkpoint;
+type Lock = z.infer<typeof lockSchema>;
+
+function readLock(file: string): Lock | undefined {
+  const text = readText(file, [`It is a lock of Pulumi's. If nothing runs, delete it: rm ${file}`]);
+  try {
+    return lockSchema.parse(JSON.parse(text ?? ""));
+  } catch {
+    return undefined;
+  }
+}
+
+function holder({ pid, hostname: host, username = "somebody", timestamp }: Lock): string {
+  const since =
+    timestamp === undefined ? "" : `, since ${timestamp.slice(0, 19).replace("T", " ")}`;
+  return `${username} on ${host}, process ${pid}${since}`;
+}
+
+/** Reads a state file of the local backend. */
+export function readState(file: string): StateFacts {
+  const latest = readJson(file, stateSchema, stateMend(file))?.checkpoint.latest;
   const resources = latest?.resources ?? [];
   const ofType = (type: RegExp) => resources.filter((one) => type.test(one.type));
   return {
@@ -163,8 +212,13 @@ export function readState(text: string): StateFacts {
   };
 }
 
+/** Throws a Problem if the stack's state, in the local backend of this checkout, cannot be read. */
+export function requireWholeState({ backend, project, stack }: Context): void {
+  if (backend.backend === "ours") readState(stateFile(ownFolder, project.name, stack.name));
+}
+
 /** Whether `pid` is a Pulumi CLI that runs: it may be another process by now, or be killed. */
-function isRunningPulumi(pid: number): boolean {
+export function isRunningPulumi(pid: number): boolean {
   try {
     // See proc(5): a zombie is a process that has ended and whose parent has not asked for it yet.
     const stat = readFileSync(join("/proc", String(pid), "stat"), "utf8");

@@ -1,71 +1,112 @@
-import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parse } from "yaml";
 import { z } from "zod";
+import { dockerHost } from "../../components/rules/names";
+import { readYaml } from "../files";
+import { Problem } from "../problem";
 
 /** The namespace of the configuration, whatever a copy of the project is called. */
 const NAMESPACE = "private-registry";
 
-/** What is read of Pulumi.yaml and a stack's settings file, for the checks before a deployment. */
-export interface ProjectFacts {
+/** What is read of Pulumi.yaml. */
+export interface ProjectFile {
   name: string;
   /** `backend.url`. */
   backendUrl: string | undefined;
+  /** `stackConfigDir`: where the settings of stacks are, if not beside it. */
+  settingsFolder: string;
+  /** The keys that it declares, with their defaults. */
+  declared: Record<string, unknown>;
+}
+
+/** What is read of a stack's settings, for the checks before a deployment and the hints after it. */
+export interface StackSettings {
   stackHasSalt: boolean;
   dockerHost: string | undefined;
+  /** Whether it can be told from the settings which engine is meant. */
+  isEngineKnown: boolean;
+  /** NaN if there is none that is a number. */
   httpsPort: number;
   bindAddress: string;
   /** Image references, where the stack names others than the default. */
   images: { registry: string | undefined; nginx: string | undefined };
+  /** Undefined if it is no list. */
+  domains: string[] | undefined;
+  users: string[];
+  clients: string[];
 }
 
+/** Both. */
+export type ProjectFacts = Pick<ProjectFile, "name" | "backendUrl"> & StackSettings;
+
+const map = z.record(z.string(), z.unknown()).nullish();
 const projectSchema = z.object({
   name: z.string(),
   backend: z.object({ url: z.string().optional() }).nullish(),
-  config: z.record(z.string(), z.unknown()).nullish(),
+  config: map,
+  stackConfigDir: z.string().optional(),
 });
-const stackSchema = z
-  .object({
-    encryptionsalt: z.string().optional(),
-    config: z.record(z.string(), z.unknown()).nullish(),
-  })
-  .nullable();
+const stackSchema = z.object({ encryptionsalt: z.string().optional(), config: map }).nullable();
 
-/** Reads the project and the settings of a stack. Wrong settings are for the program to report. */
-export function readProject(checkout: string, stack: string): ProjectFacts {
-  const project = projectSchema.parse(readYaml(join(checkout, "Pulumi.yaml")));
-  const parsed = stackSchema.safeParse(readYaml(join(checkout, `Pulumi.${stack}.yaml`)) ?? null);
-  const settings = (parsed.success ? parsed.data?.config : undefined) ?? {};
-  const setting = (key: string): unknown =>
-    settings[`${NAMESPACE}:${key}`] ?? declaredDefault(project.config ?? {}, key);
-  const images = setting("images");
+/** Reads Pulumi.yaml. */
+export function readProjectFile(checkout: string): ProjectFile {
+  const file = join(checkout, "Pulumi.yaml");
+  const project = readYaml(file, projectSchema, [
+    "Correct it, or take the one of the repository: git checkout Pulumi.yaml",
+  ]);
+  if (project === undefined) {
+    throw new Problem(`${file}: is not there.`, ["Bring it back: git checkout Pulumi.yaml"]);
+  }
   return {
     name: project.name,
     backendUrl: project.backend?.url,
-    stackHasSalt: parsed.success && parsed.data?.encryptionsalt !== undefined,
-    dockerHost: text(setting("dockerHost")),
-    httpsPort: Number(text(setting("httpsPort")) ?? 443),
-    bindAddress: text(setting("bindAddress")) ?? "0.0.0.0",
+    settingsFolder: join(checkout, project.stackConfigDir ?? "."),
+    declared: project.config ?? {},
+  };
+}
+
+/**
+ * Reads the settings of a stack. What is not as it must be is for the program to report, which knows
+ * what each setting must be and tells all problems at once; it counts as not set here.
+ *
+ * @param stack The last part of its name.
+ */
+export function readSettings(project: ProjectFile, stack: string): StackSettings {
+  const file = join(project.settingsFolder, `Pulumi.${stack}.yaml`);
+  const stored = readYaml(file, stackSchema, ["Correct it, then run the same command again."]);
+  const settings = stored?.config ?? {};
+  const setting = (key: string): unknown =>
+    settings[`${NAMESPACE}:${key}`] ?? declaredDefault(project.declared, key);
+  const images = setting("images");
+  const engine = setting("dockerHost");
+  const port = text(setting("httpsPort") ?? 443) ?? "";
+  const domains = setting("domains");
+  return {
+    stackHasSalt: stored?.encryptionsalt !== undefined,
+    dockerHost: text(engine),
+    isEngineKnown: (engine ?? "") === "" || dockerHost(text(engine) ?? "") === undefined,
+    httpsPort: /^\d+$/.test(port) ? Number(port) : NaN,
+    bindAddress: text(setting("bindAddress") ?? "0.0.0.0") ?? "",
     images: { registry: text(member(images, "registry")), nginx: text(member(images, "nginx")) },
+    domains: Array.isArray(domains) ? domains.map((domain) => text(domain) ?? "") : undefined,
+    users: Object.keys(object(setting("users"))),
+    clients: Object.keys(object(setting("clients"))),
   };
 }
 
 /** `default` of a key in Pulumi.yaml, which may be written with and without the namespace. */
-function declaredDefault(config: Record<string, unknown>, key: string): unknown {
-  return member(config[key] ?? config[`${NAMESPACE}:${key}`], "default");
+function declaredDefault(declared: Record<string, unknown>, key: string): unknown {
+  return member(declared[key] ?? declared[`${NAMESPACE}:${key}`], "default");
 }
 
 function member(value: unknown, key: string): unknown {
-  return typeof value === "object" && value !== null
-    ? (value as Record<string, unknown>)[key]
-    : undefined;
+  return object(value)[key];
+}
+
+function object(value: unknown): Record<string, unknown> {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
 }
 
 /** Numbers may be written with or without quotes. A secret is no string here. */
 function text(value: unknown): string | undefined {
   return typeof value === "string" || typeof value === "number" ? String(value) : undefined;
-}
-
-function readYaml(file: string): unknown {
-  return existsSync(file) ? (parse(readFileSync(file, "utf8")) as unknown) : undefined;
 }

@@ -1,12 +1,12 @@
 import { constants } from "node:os";
 import { execa } from "execa";
-import { pulumiEnvironment, type Context } from "../context";
+import { pulumiEnvironment, readSelection, spellings, type Context } from "../context";
 import { checkout, ownFolder } from "../paths";
-import { Problem } from "../problem";
+import { asProblem, Problem } from "../problem";
 import type { PulumiCli } from "./cli";
 import { prepareBackend } from "./environment";
 import { hideRewriting } from "./settings-file";
-import { stackExists } from "./stack";
+import { shortName, stackExists, stateFile, stateMend } from "./stack";
 import type { RunningCli } from "./watch";
 
 /** How long {@link askPulumi} waits: a refresh asks the engine for everything. */
@@ -77,16 +77,17 @@ export async function runPulumi(
  * Runs the CLI and gives what it wrote. Throws a Problem with its own words when it fails.
  *
  * @param input What it reads; nothing if undefined.
+ * @param env Added to the CLI's environment.
  */
 export async function askPulumi(
   context: Context,
   cli: PulumiCli,
   args: readonly string[],
-  { input = "" }: { input?: string } = {},
+  { input = "", env = {} }: { input?: string; env?: NodeJS.ProcessEnv } = {},
 ): Promise<string> {
   const result = await execa(cli.program, [...args, "--non-interactive"], {
     cwd: checkout,
-    env: pulumiEnvironment(context, cli),
+    env: { ...pulumiEnvironment(context, cli), ...env },
     extendEnv: false,
     input,
     timeout: ASK_SECONDS * 1_000,
@@ -99,28 +100,86 @@ export async function askPulumi(
     ]);
   }
   const words = result.stderr.trim() || (result.shortMessage ?? "");
-  throw new Problem(`pulumi ${args.join(" ")}:`, words.split("\n"));
+  const { backend, project, stack } = context;
+  const isBroken = backend.backend === "ours" && words.includes("failed to load checkpoint");
+  const mend = isBroken ? stateMend(stateFile(ownFolder, project.name, stack.name)) : [];
+  throw new Problem(`pulumi ${args.join(" ")}:`, [...words.split("\n"), ...mend]);
 }
 
 /**
- * Makes sure of the backend and the stack. Where both are ours, two files tell that there is
- * nothing to do; for a backend of the user's the CLI is asked.
+ * Makes sure of the backend and the stack. Where both are ours, two files tell that there is nothing
+ * to do; for a backend of the user's the CLI is asked.
+ *
+ * A stack becomes the selected one by `pulumi stack select` and `init` only. The one exception is the
+ * default where nothing is selected yet: Pulumi by itself would not know which stack is meant.
  */
 export async function ensureStack(context: Context, cli: PulumiCli): Promise<void> {
-  const { backend, project, stack } = context;
+  const { backend, progress, stack } = context;
   prepareBackend(backend, ownFolder);
-  const exists = backend.backend === "ours" && stackExists(ownFolder, project.name, stack.name);
-  if (exists && stack.from !== "default") return;
-  if (stack.from === "argument") {
-    // Named for this command only: it becomes no selection.
-    if (backend.backend === "ours") {
-      context.progress.note(`• stack ${stack.name}: creating it`);
-      await askPulumi(context, cli, ["stack", "init", stack.name, "--no-select"]);
-    }
-    return;
+  if (backend.backend === "ours" && stack.name.includes("/")) throw noSuchBackend(stack.name);
+  // Named for this command, and perhaps misspelled: a backend of the user's may be many people's.
+  const isTheirs = backend.backend === "own" && stack.from === "argument";
+  if (!isTheirs && !(await isKnown(context, cli))) {
+    progress.note(`• stack ${stack.name}: creating it`);
+    await askPulumi(context, cli, ["stack", "init", stack.name, "--no-select"]);
   }
-  context.progress.note(
-    `• stack ${stack.name}: ${exists ? "selecting" : "selecting or creating"} it`,
-  );
-  await askPulumi(context, cli, ["stack", "select", stack.name, "--create"]);
+  if (stack.from !== "default") return;
+  try {
+    await askPulumi(context, cli, ["stack", "select", stack.name]);
+    progress.note(`• stack ${stack.name}: selected, as no other one is`);
+  } catch (error) {
+    // Such as a home that cannot be written. Commands of this project do without.
+    const why = asProblem(error).mend.join(" ");
+    progress.note(`• stack ${stack.name}: not selected for plain Pulumi: ${why}`);
+  }
 }
+
+function noSuchBackend(stack: string): Problem {
+  return new Problem(`stack ${stack}: the backend of this checkout has no organizations.`, [
+    "If it is in another backend, say in which: PULUMI_BACKEND_URL, or npm run pulumi -- login URL",
+    `If it is a stack of this checkout, leave them out: ${shortName(stack)}`,
+  ]);
+}
+
+/** Whether there is such a stack. */
+export async function isKnown(context: Context, cli: PulumiCli): Promise<boolean> {
+  const { backend, project, stack } = context;
+  if (backend.backend === "ours") return stackExists(ownFolder, project.name, stack.name);
+  try {
+    await askPulumi(context, cli, ["stack", "--show-name", "--stack", stack.name]);
+    return true;
+  } catch (error) {
+    const isMissing = error instanceof Problem && error.mend.join().includes("no stack named");
+    if (!isMissing) throw error;
+    return false;
+  }
+}
+
+/**
+ * Does what has to follow a command that selects: the CLI remembers a selection for one spelling of
+ * the checkout's path, and forgets it with whatever stack is removed or renamed.
+ *
+ * @param before What was selected before the command.
+ * @param command The command's words, such as `stack` and `select`.
+ */
+export async function settleSelection(
+  context: Context,
+  cli: PulumiCli,
+  before: string | undefined,
+  [first, second = ""]: readonly string[],
+): Promise<void> {
+  if (first !== "stack" || !SELECTING.includes(second)) return;
+  if (before !== undefined && ["rm", "rename"].includes(second)) {
+    // It fails if that one is gone, and then nothing is selected.
+    await askPulumi(context, cli, ["stack", "select", before]).catch(() => undefined);
+  }
+  const [shell = "", ...others] = spellings(context.env);
+  const selected = readSelection(context.env, context.project, [shell]);
+  for (const other of others) {
+    const args = selected === undefined ? ["unselect"] : ["select", selected];
+    await askPulumi(context, cli, ["stack", ...args], { env: { PWD: other } });
+  }
+}
+
+/** What changes which stack is selected, or how it is called. */
+const SELECTING = ["init", "rename", "rm", "select", "unselect"];

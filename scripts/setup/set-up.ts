@@ -31,7 +31,8 @@ export async function setUp(context: Context, needs: Needs): Promise<PulumiCli> 
 }
 
 async function ensureEngineAndImages(context: Context, needs: Needs): Promise<void> {
-  if (!needs.engine) return;
+  // One that the settings name wrongly is for the program to report, with all that is wrong in them.
+  if (!needs.engine || !context.project.isEngineKnown) return;
   const { engine, parts, progress, store } = context;
   let api: EngineApi;
   if (isRemote(engine.host)) {

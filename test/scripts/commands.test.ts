@@ -2,7 +2,9 @@ import { describe, expect, test } from "vitest";
 import { formatFindings, isHealthy, type Finding } from "../../scripts/commands/findings";
 import { nextSteps } from "../../scripts/commands/next-steps";
 import { needsStack } from "../../scripts/commands/pulumi";
-import { withDefaults } from "../../scripts/commands/pulumi-arguments";
+import { refuseHiddenFlags, withDefaults } from "../../scripts/commands/pulumi-arguments";
+import { describeFailure } from "../../scripts/problem";
+import type { ProjectFacts } from "../../scripts/pulumi/project";
 
 describe("npm run up and down", () => {
   test("ask nothing, unless the user wants to be asked", () => {
@@ -14,16 +16,58 @@ describe("npm run up and down", () => {
     expect(withDefaults(["--help"])).toEqual(["--help"]);
   });
 
+  const outputs = {
+    registryUrl: "https://hub:5443",
+    registryHost: "hub:5443",
+    loginCommand: "docker login hub:5443 --username admin",
+  };
+  const settings = { bindAddress: "0.0.0.0", domains: ["hub"], users: ["admin"], clients: [] };
+  const stepsFor = (differences: object = {}, others: object = {}) =>
+    nextSteps(outputs, "The registry answers at https://hub:5443", {
+      npmRun: "npm run",
+      project: { ...settings, ...differences } as unknown as ProjectFacts,
+      ...others,
+    });
+
   test("end with the URL, the login command and the way back, and with no secret", () => {
-    const text = nextSteps(
-      { registryHost: "hub:5443", loginCommand: "docker login hub:5443 --username admin" },
-      "The registry answers at https://hub:5443",
-    );
-    expect(text).toContain("\nThe registry answers at https://hub:5443\n");
+    const text = stepsFor();
+    expect(text).toContain("https://hub:5443\n");
     expect(text).toContain("docker login hub:5443 --username admin");
     expect(text).toContain("docker push hub:5443/IMAGE");
     expect(text).toContain("npm run -s pulumi -- stack output passwords --show-secrets");
     expect(text).toContain("npm run down");
+  });
+
+  test("advise what is not set yet", () => {
+    const text = stepsFor();
+    expect(text).toContain("config set --path users.alice.access push");
+    expect(text).toContain("config set --path 'domains[1]' registry.example.com");
+    expect(text).toContain("config set --path clients.web1.host 10.0.0.11");
+    const more = stepsFor({
+      domains: ["hub", "registry.example.com", "registry1.example.com"],
+      users: ["alice", "bob", "carol", "user1", "user2"],
+      clients: ["web1", "web2", "web4"],
+    });
+    expect(more).toContain("users.user3.access");
+    expect(more).toContain("'domains[3]' registry2.example.com");
+    expect(more).toContain("clients.web3.host");
+  });
+
+  test("advise no second name where the first is not written as a list", () => {
+    expect(stepsFor({ domains: undefined })).not.toContain("domains[");
+  });
+
+  test("advise no client that could not reach the registry", () => {
+    const text = stepsFor({ bindAddress: "127.0.0.1" });
+    expect(text).not.toContain("clients.");
+    expect(text).toContain("npm run pulumi -- config set bindAddress 0.0.0.0");
+  });
+
+  test("advise commands for the stack of this run, where the next run would take another", () => {
+    const text = stepsFor({}, { npmRun: "PULUMI_STACK=web npm run" });
+    expect(text).toContain("PULUMI_STACK=web npm run pulumi -- config set --path users.alice");
+    expect(text).toContain("PULUMI_STACK=web npm run -s pulumi -- stack output passwords");
+    expect(text).not.toMatch(/(?<!PULUMI_STACK=web )npm run/);
   });
 });
 
@@ -37,6 +81,58 @@ describe("npm run pulumi", () => {
     "leaves the stack alone: %s",
     (line) => expect(needsStack(line.split(" "))).toBe(false),
   );
+});
+
+describe("npm run pulumi -- config set", () => {
+  const refusal = (...args: string[]) => {
+    try {
+      refuseHiddenFlags(["config", "set", ...args], "npm run");
+      return undefined;
+    } catch (error) {
+      return describeFailure(error);
+    }
+  };
+  const key = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1r\n";
+
+  test.each([
+    [["clients.web1.privateKey", key, "--path"]],
+    [["--path", "--secret", "clients.web1.privateKey", key]],
+    [["--path", "-s", "dev", "--secret", "clients.web1.privateKey", "-----BEGIN"]],
+  ])("does not show a private key, and says how it is given: %#", (args) => {
+    const said = refusal(...args);
+    expect(said).toContain("npm run pulumi -- config set --path");
+    expect(said).toContain("clients.web1.privateKey < FILE");
+    expect(said).not.toContain("OPENSSH");
+  });
+
+  test("makes a secret of a private key", () => {
+    expect(refusal("key", key)).toContain("config set --secret key < FILE");
+  });
+
+  test.each(["-abc123", "--hunter2", "-", "-----BEGIN CERTIFICATE-----", "-x=y"])(
+    "does not show a password that looks like a flag: %s",
+    (value) => {
+      const said = refusal("--path", "--secret", "users.ci.password", value);
+      expect(said).toContain("npm run pulumi -- config set --path --secret users.ci.password");
+      if (value !== "-") expect(said).not.toContain(value);
+    },
+  );
+
+  test.each([
+    [["httpsPort", "8443"]],
+    [["--path", "--secret", "users.ci.password"]],
+    [["--path", "--secret", "users.ci.password", "--", key]],
+    [["-s", "dev", "--type", "string", "--plaintext", "x", "y"]],
+    [["--stack=dev", "-sdev", "--color", "never", "-v", "3", "--secret=true", "x", "y"]],
+    [["--help"]],
+  ])("leaves alone what Pulumi understands: %#", (args) => {
+    expect(refusal(...args)).toBeUndefined();
+  });
+
+  test("is the only command that is looked at", () => {
+    expect(() => refuseHiddenFlags(["up", "--anything", "-p4"], "npm run")).not.toThrow();
+    expect(() => refuseHiddenFlags(["config", "get", "-p4"], "npm run")).not.toThrow();
+  });
 });
 
 describe("npm run doctor", () => {

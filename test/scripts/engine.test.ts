@@ -4,10 +4,17 @@ import { createServer, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { defaultHost, engineAddress, isRemote } from "../../scripts/engine/address";
+import {
+  defaultHost,
+  engineAddress,
+  engineVariables,
+  isRemote,
+} from "../../scripts/engine/address";
 import { EngineApi } from "../../scripts/engine/api";
 import { engineMend, remedyFor, type EngineSituation } from "../../scripts/engine/ensure";
-import { portState } from "../../scripts/engine/port";
+import type { Problem } from "../../scripts/problem";
+import type { ProjectFacts } from "../../scripts/pulumi/project";
+import { portMend, portState, requirePort } from "../../scripts/engine/port";
 
 let folder: string;
 beforeEach(() => (folder = mkdtempSync(join(tmpdir(), "engine-test-"))));
@@ -37,6 +44,30 @@ describe("the engine's address", () => {
     const env = { DOCKER_CONFIG: folder, DOCKER_CONTEXT: "lab" };
     expect(engineAddress(env).host).toBe("unix:///run/lab.sock");
     expect(engineAddress({ ...env, DOCKER_CONTEXT: "default" }).host).toBe(defaultHost);
+  });
+
+  test("is not the local one where a context was meant that leads nowhere", () => {
+    const env = { DOCKER_CONFIG: folder, DOCKER_CONTEXT: "gone" };
+    expect(() => engineAddress(env)).toThrow("Docker context gone: there is none of this name");
+    writeFileSync(join(folder, "config.json"), JSON.stringify({ currentContext: "gone" }));
+    expect(() => engineAddress({ DOCKER_CONFIG: folder })).toThrow("Docker context gone");
+    // Docker itself does not look there either then.
+    const named = { ...env, DOCKER_HOST: "unix:///run/lab.sock" };
+    expect(engineAddress(named).host).toBe("unix:///run/lab.sock");
+  });
+
+  test("is what programs are led to, whatever the shell says of contexts and certificates", () => {
+    const shell = { DOCKER_CONTEXT: "web", DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: "/certs" };
+    const led = (host: string) =>
+      Object.fromEntries(
+        Object.entries({ ...shell, ...engineVariables(host) }).filter(([, value]) => value),
+      );
+    expect(led("ssh://ops@hub")).toEqual({ DOCKER_HOST: "ssh://ops@hub" });
+    expect(led("tcp://hub:2376")).toEqual({
+      DOCKER_HOST: "tcp://hub:2376",
+      DOCKER_TLS_VERIFY: "1",
+      DOCKER_CERT_PATH: "/certs",
+    });
   });
 
   test("tells another machine from this one", () => {
@@ -120,8 +151,50 @@ describe("the engine's answers", () => {
     expect(await portState(port, "127.0.0.1", api)).toEqual({ kind: "free" });
   });
 
+  test.each([70000, NaN, 5443.5, 0, -1])("are not asked for what is no port: %d", async (port) => {
+    expect(await portState(port, "127.0.0.1", api)).toMatchObject({ kind: "unknown" });
+  });
+
+  test.each(["", "junk", "10.0.0", "localhost"])(
+    "nor at what is no address: %j",
+    async (address) => {
+      expect(await portState(5443, address, api)).toMatchObject({ kind: "unknown" });
+    },
+  );
+
+  test("of another server than an engine are called that", async () => {
+    const other = createServer((_request, response) => response.end("<html>"));
+    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+    const { port } = other.address() as { port: number };
+    const asked = new EngineApi(`tcp://127.0.0.1:${port}`, {});
+    await expect(asked.version()).rejects.toThrow("what answers there is no Docker engine");
+    other.close();
+  });
+
+  test("are no failure for what is no image's name", async () => {
+    expect(await api.hasImage("a b\n?#/../ü")).toBe(false);
+  });
+
   test("are missed with the reason", async () => {
     const nobody = new EngineApi(`unix://${join(folder, "nobody.sock")}`, {});
     await expect(nobody.version()).rejects.toMatchObject({ code: "ENOENT" });
+  });
+});
+
+describe("a port in use", () => {
+  test("is mended by another one that is free, never by itself", async () => {
+    expect(portMend(8443).join("\n")).toContain("config set httpsPort 5443");
+    const busy = createServer();
+    await new Promise<void>((resolve) => busy.listen(0, "127.0.0.1", resolve));
+    const { port: httpsPort } = busy.address() as { port: number };
+    const nobody = new EngineApi(`unix://${join(folder, "nobody.sock")}`, {});
+    const project = { bindAddress: "127.0.0.1", httpsPort } as ProjectFacts;
+    const refused = requirePort(project, nobody, "PULUMI_STACK=web npm run");
+    const { mend } = (await refused.catch((error: unknown) => error)) as Problem;
+    const [, advised] =
+      /PULUMI_STACK=web npm run pulumi -- config set httpsPort (\d+)/.exec(mend.join("\n")) ?? [];
+    const state = await portState(Number(advised), "127.0.0.1", undefined);
+    await new Promise((resolve) => busy.close(resolve));
+    expect(state).toEqual({ kind: "free" });
   });
 });

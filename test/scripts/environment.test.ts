@@ -5,14 +5,15 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   chooseBackend,
   loggedInTo,
+  ownBackend,
   prepareBackend,
   type BackendFacts,
 } from "../../scripts/pulumi/environment";
 
+const nowhere = () => undefined;
 const fresh: BackendFacts = {
   env: {},
-  projectBackend: undefined,
-  loggedInTo: undefined,
+  ownBackend: undefined,
   ownFolder: "/checkout/.private-registry",
   stackHasSalt: false,
   passphraseExists: false,
@@ -31,15 +32,21 @@ describe("the backend", () => {
     });
   });
 
-  test.each<[string, Partial<BackendFacts>]>([
-    ["PULUMI_BACKEND_URL", { env: { PULUMI_BACKEND_URL: "s3://state" } }],
-    ["PULUMI_ACCESS_TOKEN", { env: { PULUMI_ACCESS_TOKEN: "pul-1" } }],
-    ["Pulumi.yaml", { projectBackend: "azblob://state" }],
-    ["pulumi login", { loggedInTo: "https://api.pulumi.com" }],
-  ])("of the user's is respected: %s", (_from, facts) => {
-    const choice = chooseBackend({ ...fresh, ...facts });
+  test.each<[string, Parameters<typeof ownBackend>]>([
+    ["PULUMI_BACKEND_URL", [{ PULUMI_BACKEND_URL: "s3://state" }, undefined, nowhere]],
+    ["PULUMI_ACCESS_TOKEN", [{ PULUMI_ACCESS_TOKEN: "pul-1" }, undefined, nowhere]],
+    ["Pulumi.yaml", [{}, "azblob://state", nowhere]],
+    ["pulumi login", [{}, undefined, () => "https://api.pulumi.com"]],
+  ])("of the user's is respected: %s", (_from, asked) => {
+    const choice = chooseBackend({ ...fresh, env: asked[0], ownBackend: ownBackend(...asked) });
     expect(choice.backend).toBe("own");
     expect(choice.env).not.toHaveProperty("PULUMI_BACKEND_URL");
+  });
+
+  test("is found without the credentials where it is named before them", () => {
+    const broken = () => expect.unreachable();
+    expect(ownBackend({ PULUMI_BACKEND_URL: "s3://state" }, undefined, broken)).toBe("s3://state");
+    expect(ownBackend({}, undefined, nowhere)).toBeUndefined();
   });
 
   test.each<[string, NodeJS.ProcessEnv]>([
@@ -53,7 +60,7 @@ describe("the backend", () => {
   });
 
   test("of the user's with an encrypted stack gets no passphrase made up for it", () => {
-    const own = { ...fresh, projectBackend: "file:///mine", stackHasSalt: true };
+    const own = { ...fresh, ownBackend: "file:///mine", stackHasSalt: true };
     expect(chooseBackend(own).generatedPassphrase).toBe(false);
     expect(chooseBackend({ ...own, passphraseExists: true }).generatedPassphrase).toBe(true);
     expect(chooseBackend({ ...own, stackHasSalt: false }).generatedPassphrase).toBe(true);

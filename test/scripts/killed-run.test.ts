@@ -2,7 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { leftOver, readLocks, readObject, readState } from "../../scripts/pulumi/killed-run";
+import {
+  isRunningPulumi,
+  leftOver,
+  readLocks,
+  readObject,
+  readState,
+} from "../../scripts/pulumi/killed-run";
 
 let folder: string;
 beforeEach(() => {
@@ -18,21 +24,45 @@ function lock(pid: number, host: string): void {
 describe("a lock", () => {
   it("is left over when its process on this machine is gone", () => {
     lock(11, hostname());
-    expect(readLocks(folder, () => false)).toEqual({ killed: [11], isHeld: false });
+    expect(readLocks(folder, () => false)).toEqual({ killed: ["process 11"], holders: [] });
   });
 
   it("is held while its process runs", () => {
     lock(12, hostname());
-    expect(readLocks(folder, (pid) => pid === 12)).toEqual({ killed: [], isHeld: true });
+    expect(readLocks(folder, (pid) => pid === 12)).toEqual({
+      killed: [],
+      holders: [`somebody on ${hostname()}, process 12`],
+    });
   });
 
   it("of another machine counts as held: nobody here knows whether its process runs", () => {
-    lock(11, "elsewhere");
-    expect(readLocks(folder, () => false)).toEqual({ killed: [], isHeld: true });
+    const [pid, since] = [process.pid, "2026-11-26T13:00:00.123Z"];
+    const held = { pid, hostname: "elsewhere", username: "ops", timestamp: since };
+    writeFileSync(join(folder, "1.json"), JSON.stringify(held));
+    expect(readLocks(folder, () => false)).toEqual({
+      killed: [],
+      holders: [`ops on elsewhere, process ${pid}, since 2026-11-26 13:00:00`],
+    });
   });
 
+  it("with the process id of this run is left over: containers count them from 1 again", () => {
+    lock(process.pid, hostname());
+    expect(readLocks(folder, isRunningPulumi).killed).toEqual([`process ${process.pid}`]);
+  });
+
+  it.each(["", "{", "[]", "\0\0\0", '{"pid":"x"}'])(
+    "that a power cut has left is left over: %j",
+    (text) => {
+      writeFileSync(join(folder, "1.json"), text);
+      expect(readLocks(folder, () => true)).toEqual({
+        killed: ["its lock is broken"],
+        holders: [],
+      });
+    },
+  );
+
   it("is not there before the first deployment", () => {
-    expect(readLocks(join(folder, "missing"), () => false)).toEqual({ killed: [], isHeld: false });
+    expect(readLocks(join(folder, "missing"), () => false)).toEqual({ killed: [], holders: [] });
   });
 });
 
@@ -52,11 +82,15 @@ describe("a state", () => {
       outputs: { hex: "private-registry-dev-registry-0123456789abcdef" },
     },
   ];
-  const state = (latest: unknown) => JSON.stringify({ version: 3, checkpoint: { latest } });
-  const facts = readState(state({ resources }));
+  const state = (latest: unknown) => {
+    const file = join(folder, "dev.json");
+    writeFileSync(file, JSON.stringify({ version: 3, checkpoint: { latest } }));
+    return file;
+  };
+  const facts = () => readState(state({ resources }));
 
   it("tells the engine's objects that it knows, and whose they are", () => {
-    expect(facts).toEqual({
+    expect(facts()).toEqual({
       known: ["c1", "v1", "images"],
       ownVolumes: ["v1"],
       installations: ["0123456789abcdef"],
@@ -81,8 +115,8 @@ describe("a state", () => {
 
   it("has left over what it made and does not know", () => {
     const ours = object("c2", "0123456789abcdef", "images", "v1");
-    expect(leftOver([object("c1", "0123456789abcdef", "v1"), ours], facts)).toEqual(["c2"]);
-    expect(leftOver([object("old", "", "images", "v1")], facts)).toEqual(["old"]);
+    expect(leftOver([object("c1", "0123456789abcdef", "v1"), ours], facts())).toEqual(["c2"]);
+    expect(leftOver([object("old", "", "images", "v1")], facts())).toEqual(["old"]);
   });
 
   it("never takes another installation's for its own, which may share the images", () => {
@@ -91,7 +125,7 @@ describe("a state", () => {
       object("c4", "", "images", "v9"),
       object("network", ""),
     ];
-    expect(leftOver(others, facts)).toEqual([]);
+    expect(leftOver(others, facts())).toEqual([]);
   });
 
   it("is compared with what docker lists", () => {

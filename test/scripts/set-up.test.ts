@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { checkout } from "../../scripts/paths";
 import { images, readPins } from "../../scripts/pins";
 import { Progress } from "../../scripts/progress";
-import { readProject } from "../../scripts/pulumi/project";
+import { readProjectFile, readSettings } from "../../scripts/pulumi/project";
 import { lastLines, runLogged } from "../../scripts/run";
 import { isDebianFamily } from "../../scripts/setup/debian-packages";
 import { parseMirror } from "../../toolchain/debian";
@@ -128,16 +128,51 @@ config:
     nginx: mirror/nginx:1.30
 `,
     );
-    expect(readProject(folder, "prod")).toEqual({
-      name: "hub",
-      backendUrl: "file://~",
+    const project = readProjectFile(folder);
+    expect(project).toMatchObject({ name: "hub", backendUrl: "file://~" });
+    expect(readSettings(project, "prod")).toEqual({
       stackHasSalt: true,
       dockerHost: "ssh://ops@hub",
+      isEngineKnown: true,
       httpsPort: 8443,
       bindAddress: "0.0.0.0",
       images: { registry: undefined, nginx: "mirror/nginx:1.30" },
+      domains: undefined,
+      users: [],
+      clients: [],
     });
-    expect(readProject(folder, "other")).toMatchObject({ httpsPort: 443, stackHasSalt: false });
+    const others = { httpsPort: 443, stackHasSalt: false, isEngineKnown: true };
+    expect(readSettings(project, "other")).toMatchObject(others);
+  });
+
+  const junk = ["70000", "abc", "5443.5", "-1", '""', "[1]", "{a: b}", "true", "{secure: v1:x}"];
+  test.each(junk)(
+    "never fails on settings that are none, which the program reports: %s",
+    (value) => {
+      const keys = [
+        "httpsPort",
+        "bindAddress",
+        "dockerHost",
+        "images",
+        "domains",
+        "users",
+        "clients",
+      ];
+      const lines = keys.map((key) => `  private-registry:${key}: ${value}\n`);
+      writeFileSync(join(folder, "Pulumi.yaml"), "name: hub\nruntime: nodejs\n");
+      writeFileSync(join(folder, "Pulumi.dev.yaml"), `config:\n${lines.join("")}`);
+      const settings = readSettings(readProjectFile(folder), "dev");
+      expect(settings.isEngineKnown).toBe(value === '""');
+      expect(settings.images).toEqual({ registry: undefined, nginx: undefined });
+    },
+  );
+
+  test("may lie in a folder of its own", () => {
+    writeFileSync(join(folder, "Pulumi.yaml"), "name: hub\nstackConfigDir: stacks\n");
+    mkdirSync(join(folder, "stacks"));
+    const settings = "config:\n  private-registry:httpsPort: 8443\n";
+    writeFileSync(join(folder, "stacks", "Pulumi.dev.yaml"), settings);
+    expect(readSettings(readProjectFile(folder), "dev").httpsPort).toBe(8443);
   });
 });
 

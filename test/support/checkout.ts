@@ -77,6 +77,12 @@ export class Checkout {
     await writeFile(file, stringify({ ...stored, config }));
   }
 
+  /** `npm run <command>` in another shell: its environment, and its folder as it is spelled there. */
+  async runIn(shell: NodeJS.ProcessEnv, ...command: string[]): Promise<Ended> {
+    const { exitCode, all } = await this.start(command, shell);
+    return { exitCode, output: all };
+  }
+
   /** `npm run <command>`. */
   async run(...command: string[]): Promise<Ended> {
     const { exitCode, all } = await this.start(command);
@@ -127,13 +133,15 @@ export class Checkout {
     if (exitCode !== 0) throw new Error(`npm run down:\n${output}`);
   }
 
-  private start(command: readonly string[]) {
+  private start(command: readonly string[], shell: NodeJS.ProcessEnv = {}) {
     return execa(process.execPath, ["scripts/bootstrap.cjs", ...command], {
       cwd: this.folder,
       env: {
         PULUMI_HOME: join(this.folder, "home"),
         PULUMI_STACK: this.stackName,
+        PWD: this.folder,
         ...this.environment,
+        ...shell,
       },
       // A session of its own: providers leave the process group.
       detached: true,
