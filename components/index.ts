@@ -11,6 +11,7 @@ export { type Access, Credentials, type CredentialsArgs, type UserArgs } from ".
 export { ManagedFiles, type ManagedFilesArgs, managedPath } from "./managed-files";
 export { PrivateRegistry, type PrivateRegistryArgs } from "./private-registry";
 export { type ImagesArgs, RegistryServer, type RegistryServerArgs } from "./registry-server";
+export { readDefaultUsers } from "./previous-users";
 export { readSettings, type Settings } from "./settings";
 export {
   type CertificateArgs,

@@ -3,7 +3,7 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { advice } from "./advice";
 import { type ClientArgs, ClientTrust, trustScript } from "./client-trust";
-import { Credentials, defaultUsers, type UserArgs } from "./credentials";
+import { admitted, Credentials, defaultUsers, type UserArgs } from "./credentials";
 import { type ImagesArgs, RegistryServer } from "./registry-server";
 import { type CertificateArgs, type OwnCertificateArgs, TlsIdentity } from "./tls-identity";
 import { checkArgs } from "./validation";
@@ -30,7 +30,7 @@ export interface PrivateRegistryArgs {
    */
   bindAddress?: string;
   /**
-   * Who may log in, by name.
+   * Who may log in, by name: exactly these.
    *
    * @default { admin: {} } - one user `admin` who may push, with a generated password
    * @example { alice: {}, ci: { password: config.requireSecret("ci"), access: "pull" } }
@@ -146,7 +146,8 @@ export class PrivateRegistry extends pulumi.ComponentResource {
       void pulumi.log.warn(sentence, this);
     }
 
-    const { domains, httpsPort = 443, users = defaultUsers } = args;
+    const { domains, httpsPort = 443 } = args;
+    const users = admitted(args.users ?? defaultUsers);
     const installation = `${pulumi.getProject()}-${pulumi.getStack()}-${name}`;
     const child = { parent: this };
 

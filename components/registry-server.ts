@@ -251,7 +251,8 @@ function emptyFiles(folder: string, names: string[]): Record<string, string> {
   return Object.fromEntries(names.map((name) => [`${folder}/${name}`, ""]));
 }
 
-const defaultImages = { registry: "registry:3.1.2", nginx: "nginx:1.30" };
+/** Those that the project is tested with. */
+export const defaultImages = { registry: "registry:3.1.2", nginx: "nginx:1.30" };
 
 type Volume = docker.types.input.ContainerVolume;
 

@@ -1,14 +1,30 @@
 /** The only reader of Pulumi's configuration. */
 import * as pulumi from "@pulumi/pulumi";
 import type { z } from "zod";
+import { formatPath, setCommand } from "./config-commands";
+import { defaultUsers } from "./credentials";
 import type { PrivateRegistryArgs } from "./private-registry";
+import { defaultImages } from "./registry-server";
 import { domain } from "./rules/names";
 import { registryRules } from "./rules/registry";
 import { childOf, isMap, type Leaf, leaves, type Path, unwrapped } from "./rules/schema";
-import { formatPath, refuse, setCommand } from "./validation";
+import { refuse } from "./validation";
 
 /** The configuration's namespace, whatever the project is called. */
 const namespace = "private-registry";
+
+/** The defaults in Pulumi.yaml, which come with the configuration as if they had been set. */
+export const declaredDefaults = {
+  httpsPort: 443,
+  bindAddress: "0.0.0.0",
+  users: defaultUsers,
+  anonymousPull: false,
+  certificate: {},
+  ownCertificate: {},
+  images: defaultImages,
+  keepData: true,
+  clients: {},
+};
 
 /** The settings of a stack: valid, and with every secret wrapped by `pulumi.secret`. */
 export type Settings = PrivateRegistryArgs;
@@ -16,20 +32,26 @@ export type Settings = PrivateRegistryArgs;
 /**
  * Reads and checks the stack's configuration.
  *
- * Warns of secrets that are stored as plain text.
+ * Warns of secrets that are stored as plain text, of settings that are in a wrong namespace, and of
+ * a default user that is kept.
  *
- * @throws pulumi.RunError with every problem at once, each with the command that mends it; never
+ * @param keptUsers Users that are there by default; see {@link readDefaultUsers}. Pulumi gives up the
+ * default of `users` as a whole when the first one is named.
+ * @throws pulumi.RunError with every problem at once, each with the command that fixes it; never
  * with a secret
  */
-export function readSettings(): Settings {
+export function readSettings(keptUsers: readonly string[] = []): Settings {
   const raw = withDomainList(readNamespace(pulumi.runtime.allConfig()));
-  const settings = withoutEmptyGroups(mapLeaves(registryRules, raw, decode));
+  const kept = missing(keptUsers, raw.users);
+  const settings = withoutEmptyGroups(mapLeaves(registryRules, withUsers(raw, kept), decode));
   refuse(settings, registryRules, {
     where: `the configuration of stack ${pulumi.getStack()}`,
     namespace,
     isSecret,
+    defaults: declaredDefaults,
   });
   warnOfPlainSecrets(plainSecrets(settings));
+  warnOfKeptUsers(kept);
   return mapLeaves(registryRules, settings, wrapSecret) as Settings;
 }
 
@@ -62,6 +84,33 @@ function parseContainer(text: string): unknown {
 function isSecret(key: string): boolean {
   const runtime = pulumi.runtime as { isConfigSecret?: (key: string) => boolean };
   return runtime.isConfigSecret?.(`${namespace}:${key}`) ?? false;
+}
+
+function missing(names: readonly string[], users: unknown): string[] {
+  return isMap(users) ? names.filter((name) => !Object.hasOwn(users, name)) : [];
+}
+
+function withUsers(
+  raw: Record<string, unknown>,
+  names: readonly string[],
+): Record<string, unknown> {
+  if (!isMap(raw.users) || names.length === 0) return raw;
+  const kept = Object.fromEntries(names.map((name) => [name, {}]));
+  return { ...raw, users: { ...kept, ...raw.users } };
+}
+
+function warnOfKeptUsers(names: readonly string[]): void {
+  for (const name of names) {
+    const access = (value: string) =>
+      setCommand(namespace, { path: ["users", name, "access"], value, secret: false });
+    void pulumi.log.warn(
+      [
+        `The user ${name} was there by default and stays, as nothing says otherwise.`,
+        `  Keep it, without this warning: ${access("push")}`,
+        `  Delete it: ${access("none")}`,
+      ].join("\n"),
+    );
+  }
 }
 
 /** `config set domains registry.example.com`: a list of one. */
