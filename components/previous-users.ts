@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { defaultUsers } from "./credentials";
 import { isMap } from "./rules/schema";
+import { isUnnamed } from "./settings";
 
 /**
  * The default users that the last `up` of this stack left there without being told to.
@@ -12,18 +13,19 @@ import { isMap } from "./rules/schema";
  * @param registry The name of the `PrivateRegistry`.
  */
 export async function readDefaultUsers(registry: string): Promise<string[]> {
-  const resources = await readOwnState();
+  const inDoubt = Object.keys(defaultUsers).filter((user) => isUnnamed(user));
+  if (inDoubt.length === 0) return [];
+  const resources = Object.entries(await readOwnState());
   const [, credentials] =
-    Object.entries(resources).find(([urn]) => urn.endsWith(`::${registry}-credentials`)) ?? [];
-  if (!isMap(credentials) || !isMap(credentials.passwords)) return [];
-  const { passwords, configured } = credentials;
-  return Object.keys(defaultUsers).filter(
-    (user) =>
-      Object.hasOwn(passwords, user) && !(Array.isArray(configured) && configured.includes(user)),
-  );
+    resources.find(([urn]) => urn.endsWith(`::${registry}-credentials`)) ?? [];
+  const outputs = isMap(credentials) ? credentials.outputs : undefined;
+  if (!isMap(outputs) || !isMap(outputs.passwords)) return [];
+  const { passwords, configured } = outputs;
+  const onPurpose: unknown[] = Array.isArray(configured) ? configured : [];
+  return inDoubt.filter((user) => Object.hasOwn(passwords, user) && !onPurpose.includes(user));
 }
 
-/** The outputs of every resource in the state of this stack, by URN. */
+/** The type and outputs of every resource in the state of this stack, by URN. */
 async function readOwnState(): Promise<Record<string, unknown>> {
   const stackName = [pulumi.getOrganization(), pulumi.getProject(), pulumi.getStack()].join("/");
   try {

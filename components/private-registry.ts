@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { advice } from "./advice";
 import { type ClientArgs, ClientTrust, trustScript } from "./client-trust";
 import { admitted, Credentials, defaultUsers, type UserArgs } from "./credentials";
-import { type ImagesArgs, RegistryServer } from "./registry-server";
+import { type ImagesArgs, RegistryServer, type ValidationArgs } from "./registry-server";
 import { type CertificateArgs, type OwnCertificateArgs, TlsIdentity } from "./tls-identity";
 import { checkArgs } from "./validation";
 
@@ -42,6 +42,12 @@ export interface PrivateRegistryArgs {
    * @default false
    */
   anonymousPull?: boolean;
+  /**
+   * What the manifests that are pushed may refer to.
+   *
+   * @default - no layers that are kept elsewhere, and no index without all of its images
+   */
+  validation?: ValidationArgs;
   /**
    * The private CA and the server certificate that it signs. Excludes `ownCertificate`.
    *
@@ -170,6 +176,7 @@ export class PrivateRegistry extends pulumi.ComponentResource {
         httpsPort,
         bindAddress: args.bindAddress,
         anonymousPull: args.anonymousPull,
+        validation: args.validation,
         images: args.images,
         dockerHost: args.dockerHost,
         dataPath: args.dataPath,

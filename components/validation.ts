@@ -258,8 +258,7 @@ function fixOfUnknown(
     return `; remove it with: ${remove}`;
   }
   const hidden = isHidden(path, source);
-  const targets = targetsOf(meant.path, hidden ? undefined : meant.given, rules);
-  const set = targets.map((target) => setCommand(namespace, target));
+  const set = setCommands(meant.path, hidden ? undefined : meant.given, rules, namespace);
   return `; move it with: ${[remove, ...set].join(" && ")}`;
 }
 
@@ -285,7 +284,16 @@ function removable(path: Path, rules: z.ZodType, value: unknown): Path {
   return isKept || !z.safeParse(schema, {}).success ? path : entry;
 }
 
-/** What sets `given` at `path`, without what is secret or wrong there. */
+/** The commands that set `given` at `path`, without what is secret or wrong there. */
+export function setCommands(
+  path: Path,
+  given: unknown,
+  rules: z.ZodType,
+  namespace: string,
+): string[] {
+  return targetsOf(path, given, rules).map((target) => setCommand(namespace, target));
+}
+
 function targetsOf(path: Path, given: unknown, rules: z.ZodType): Target[] {
   const schema = schemaAt(rules, path);
   const rule = ruleOf(schema);

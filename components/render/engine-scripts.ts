@@ -32,6 +32,7 @@ export const restartPolicy = "always";
  * Environment: `REGISTRY_IMAGE`, `NGINX_IMAGE`, `BIND_ADDRESS`, `HTTPS_PORT`, `INSTALLATION`.
  */
 export const preflightScript = `set -eu
+pulumi=\${PRIVATE_REGISTRY_PULUMI:-pulumi} # how whoever reads this calls it
 failed=
 problem() {
   printf '%s\\n' "$1" >&2
@@ -39,13 +40,13 @@ problem() {
 }
 if ! said=$(docker version --format '{{.Server.Version}}' 2>&1); then
   problem "The Docker engine does not answer: $said"
-  problem 'Start it, or name another: pulumi config set private-registry:dockerHost ssh://user@host'
+  problem "Start it, or name another: $pulumi config set private-registry:dockerHost ssh://user@host"
   exit 1
 fi
 have_image() {
   docker image inspect "$2" >/dev/null 2>&1 || said=$(docker pull --quiet "$2" 2>&1) && return
   problem "images.$1: cannot get $2: $said"
-  problem "  Load it on the Docker host (docker load), or name another: pulumi config set --path private-registry:images.$1 <reference>"
+  problem "  Load it on the Docker host (docker load), or name another: $pulumi config set --path private-registry:images.$1 <reference>"
 }
 have_image registry "$REGISTRY_IMAGE"
 have_image nginx "$NGINX_IMAGE"
@@ -61,10 +62,10 @@ if [ -z "$failed" ]; then
     problem "httpsPort: cannot publish $address:$HTTPS_PORT on the Docker host: $(printf %s "$said" | head -n 1)"
     case $said in
       *'already allocated'* | *'already in use'*)
-        problem '  Stop what uses it, or choose another port: pulumi config set private-registry:httpsPort 5444'
+        problem "  Stop what uses it, or choose another port: $pulumi config set private-registry:httpsPort 5444"
         ;;
       *'cannot assign'*)
-        problem '  bindAddress must be an address of the Docker host: pulumi config set private-registry:bindAddress 0.0.0.0'
+        problem "  bindAddress must be an address of the Docker host: $pulumi config set private-registry:bindAddress 0.0.0.0"
         ;;
     esac
   fi

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { accessLevels, defaultUsers } from "../credentials";
 import { runtimes } from "../client-trust";
 import type { PrivateRegistryArgs } from "../private-registry";
+import { indexPlatforms } from "../registry-server";
 import { keyAlgorithms } from "../tls-identity";
 import * as names from "./names";
 import {
@@ -13,6 +14,7 @@ import {
   serverCertificate,
   uncovered,
 } from "./own-certificate";
+import { re2Pattern } from "./patterns";
 import {
   choice,
   type Container,
@@ -82,6 +84,29 @@ const users = map(user, {
         "a user name of 1 to 64 letters, digits and . _ @ -, with a letter or digit in front",
     }),
 });
+
+const validation = object(
+  {
+    foreignLayerUrls: list(
+      text({
+        expected: "a regular expression (RE2) for the URLs of layers that are kept elsewhere",
+        example: "^https://mcr\\.microsoft\\.com/",
+        check: re2Pattern,
+      }),
+      {
+        expected: "a list of regular expressions (RE2)",
+        example: { at: [0], value: "^https://mcr\\.microsoft\\.com/" },
+        fromText: (text) => (re2Pattern(text) ? undefined : [{ at: [0], value: text }]),
+      },
+    ).optional(),
+    indexPlatforms: choice(indexPlatforms).optional(),
+  },
+  {
+    expected: "a map with foreignLayerUrls, indexPlatforms",
+    example: { at: ["indexPlatforms"], value: "all" },
+    whole: (value) => repeated(value.foreignLayerUrls, ["foreignLayerUrls"]),
+  },
+);
 
 const certificate = object(
   {
@@ -239,6 +264,7 @@ const shape = {
   }).optional(),
   users: users.optional(),
   anonymousPull: flag(false).optional(),
+  validation: validation.optional(),
   certificate: certificate.optional(),
   ownCertificate: ownCertificate.optional(),
   images: images.optional(),
