@@ -25,7 +25,7 @@ export function advice(args: PrivateRegistryArgs, now: Date): string[] {
         `are clients: add the name or address by which they reach the Docker host.`,
     );
   }
-  if (Object.values(users).every(({ access }) => access === "pull")) {
+  if (Object.values(users).every(({ access = "push" }) => access !== "push")) {
     found.push(`no user may push: give one the access push.`);
   }
   const ends = endOf(args.ownCertificate?.certificatePem);

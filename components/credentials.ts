@@ -3,8 +3,11 @@ import * as random from "@pulumi/random";
 import * as bcrypt from "bcryptjs";
 import { renderHtpasswd } from "./render/htpasswd";
 
-/** What a user may do: `pull` reads only, `push` also writes and deletes. */
-export const accessLevels = ["push", "pull"] as const;
+/**
+ * What a user may do: `pull` reads only, `push` also writes and deletes, and `none` is as if the user
+ * were not named, by which nobody, the default user neither, is left there.
+ */
+export const accessLevels = ["push", "pull", "none"] as const;
 
 export type Access = (typeof accessLevels)[number];
 
@@ -23,6 +26,11 @@ export interface UserArgs {
 /** Who there is when nobody is named: one user `admin` who may push, with a generated password. */
 export const defaultUsers: Readonly<Record<string, UserArgs>> = { admin: {} };
 
+/** Those who may log in. */
+export function admitted(users: Readonly<Record<string, UserArgs>>): Record<string, UserArgs> {
+  return Object.fromEntries(Object.entries(users).filter(([, { access }]) => access !== "none"));
+}
+
 export interface CredentialsArgs {
   /** As in `PrivateRegistryArgs`. */
   users: Record<string, UserArgs>;
@@ -37,6 +45,8 @@ export class Credentials extends pulumi.ComponentResource {
   public readonly passwords: pulumi.Output<Record<string, string>>;
   /** The htpasswd file, secret. */
   public readonly htpasswd: pulumi.Output<string>;
+  /** Who has a setting of their own; who has none may be there by default only. */
+  public readonly configured: string[];
 
   constructor(name: string, args: CredentialsArgs, opts?: pulumi.ComponentResourceOptions) {
     super("private-registry:index:Credentials", name, {}, opts);
@@ -67,13 +77,22 @@ export class Credentials extends pulumi.ComponentResource {
 
     this.passwords = pulumi.secret(pulumi.all(passwords));
     this.htpasswd = pulumi.secret(pulumi.all(hashes).apply(renderHtpasswd));
-    this.registerOutputs({ passwords: this.passwords, htpasswd: this.htpasswd });
+    this.configured = Object.keys(args.users).filter((user) => isConfigured(args.users[user]));
+    this.registerOutputs({
+      passwords: this.passwords,
+      htpasswd: this.htpasswd,
+      configured: this.configured,
+    });
   }
 
   /** Secret. */
   passwordOf(user: string): pulumi.Output<string> {
     return this.passwords.apply((passwords) => passwords[user] ?? "");
   }
+}
+
+function isConfigured({ password, access }: UserArgs = {}): boolean {
+  return password !== undefined || access !== undefined;
 }
 
 /** bcrypt at cost 10, as the generated passwords' hashes have, with a given salt of 16 bytes. */

@@ -10,7 +10,13 @@ export {
 export { type Access, Credentials, type CredentialsArgs, type UserArgs } from "./credentials";
 export { ManagedFiles, type ManagedFilesArgs, managedPath } from "./managed-files";
 export { PrivateRegistry, type PrivateRegistryArgs } from "./private-registry";
-export { type ImagesArgs, RegistryServer, type RegistryServerArgs } from "./registry-server";
+export {
+  type ImagesArgs,
+  RegistryServer,
+  type RegistryServerArgs,
+  type ValidationArgs,
+} from "./registry-server";
+export { readDefaultUsers } from "./previous-users";
 export { readSettings, type Settings } from "./settings";
 export {
   type CertificateArgs,

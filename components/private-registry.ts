@@ -3,8 +3,8 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { advice } from "./advice";
 import { type ClientArgs, ClientTrust, notSetUp, trustScript } from "./client-trust";
-import { Credentials, defaultUsers, type UserArgs } from "./credentials";
-import { type ImagesArgs, RegistryServer } from "./registry-server";
+import { admitted, Credentials, defaultUsers, type UserArgs } from "./credentials";
+import { type ImagesArgs, RegistryServer, type ValidationArgs } from "./registry-server";
 import { type CertificateArgs, type OwnCertificateArgs, TlsIdentity } from "./tls-identity";
 import { checkArgs } from "./validation";
 
@@ -30,7 +30,7 @@ export interface PrivateRegistryArgs {
    */
   bindAddress?: string;
   /**
-   * Who may log in, by name.
+   * Who may log in, by name: exactly these.
    *
    * @default { admin: {} } - one user `admin` who may push, with a generated password
    * @example { alice: {}, ci: { password: config.requireSecret("ci"), access: "pull" } }
@@ -42,6 +42,12 @@ export interface PrivateRegistryArgs {
    * @default false
    */
   anonymousPull?: boolean;
+  /**
+   * What the manifests that are pushed may refer to.
+   *
+   * @default - no layers that are kept elsewhere, and no index without all of its images
+   */
+  validation?: ValidationArgs;
   /**
    * The private CA and the server certificate that it signs. Excludes `ownCertificate`.
    *
@@ -159,7 +165,8 @@ export class PrivateRegistry extends pulumi.ComponentResource {
       void pulumi.log.warn(sentence, this);
     }
 
-    const { domains, httpsPort = 443, users = defaultUsers } = args;
+    const { domains, httpsPort = 443 } = args;
+    const users = admitted(args.users ?? defaultUsers);
     const installation = `${pulumi.getProject()}-${pulumi.getStack()}-${name}`;
     const child = { parent: this };
 
@@ -182,6 +189,7 @@ export class PrivateRegistry extends pulumi.ComponentResource {
         httpsPort,
         bindAddress: args.bindAddress,
         anonymousPull: args.anonymousPull,
+        validation: args.validation,
         images: args.images,
         dockerHost: args.dockerHost,
         dataPath: args.dataPath,

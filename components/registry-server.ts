@@ -49,6 +49,30 @@ export interface ImagesArgs {
   nginx?: string;
 }
 
+/** What the manifests that are pushed may refer to. */
+export interface ValidationArgs {
+  /**
+   * Regular expressions (RE2), one of which each URL of a layer must match that is not in the
+   * registry, as in older Windows images.
+   *
+   * @default - none: an image with such layers is refused
+   * @example ["^https://mcr\\.microsoft\\.com/"]
+   */
+  foreignLayerUrls?: string[];
+  /**
+   * Whether all of the images that an index names must be there when it is pushed: `all`, or `none`.
+   * The registry's third way, a list of platforms, is not offered, as a push of an index with an
+   * entry without a platform makes it panic (3.1.2).
+   *
+   * @default "all"
+   */
+  indexPlatforms?: IndexPlatforms;
+}
+
+export const indexPlatforms = ["all", "none"] as const;
+
+export type IndexPlatforms = (typeof indexPlatforms)[number];
+
 export interface RegistryServerArgs {
   /**
    * Labels what is on the engine, and names what outlives it; unique on the Docker host. With
@@ -61,6 +85,7 @@ export interface RegistryServerArgs {
   bindAddress?: string | undefined;
   users: Record<string, Pick<UserArgs, "access">>;
   anonymousPull?: boolean | undefined;
+  validation?: ValidationArgs | undefined;
   images?: ImagesArgs | undefined;
   dockerHost?: string | undefined;
   dataPath?: string | undefined;
@@ -182,7 +207,7 @@ export class RegistryServer extends pulumi.ComponentResource {
         installation,
         files: {
           "config.yml": httpSecret.result.apply((secret) =>
-            renderRegistryConfig({ httpSecret: secret, drainSeconds }),
+            renderRegistryConfig({ httpSecret: secret, drainSeconds, ...args.validation }),
           ),
         },
         image: nginxImage.imageId,
@@ -293,7 +318,8 @@ function emptyFiles(folder: string, names: string[]): Record<string, string> {
   return Object.fromEntries(names.map((name) => [`${folder}/${name}`, ""]));
 }
 
-const defaultImages = { registry: "registry:3.1.2", nginx: "nginx:1.30" };
+/** Those that the project is tested with. */
+export const defaultImages = { registry: "registry:3.1.2", nginx: "nginx:1.30" };
 
 type Volume = docker.types.input.ContainerVolume;
 

@@ -1,14 +1,32 @@
 /** The only reader of Pulumi's configuration. */
+import { isDeepStrictEqual } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
 import type { z } from "zod";
+import { formatPath, removeCommand, setCommand } from "./config-commands";
+import { defaultUsers } from "./credentials";
 import type { PrivateRegistryArgs } from "./private-registry";
+import { defaultImages } from "./registry-server";
 import { domain } from "./rules/names";
 import { registryRules } from "./rules/registry";
-import { childOf, isMap, type Leaf, leaves, type Path, unwrapped } from "./rules/schema";
-import { formatPath, refuse, setCommand } from "./validation";
+import { childOf, isMap, type Leaf, leaves, nearest, type Path, unwrapped } from "./rules/schema";
+import { refuse, setCommands } from "./validation";
 
 /** The configuration's namespace, whatever the project is called. */
 const namespace = "private-registry";
+
+/** The defaults in Pulumi.yaml, which come with the configuration as if they had been set. */
+export const declaredDefaults = {
+  httpsPort: 443,
+  bindAddress: "0.0.0.0",
+  users: defaultUsers,
+  anonymousPull: false,
+  validation: {},
+  certificate: {},
+  ownCertificate: {},
+  images: defaultImages,
+  keepData: true,
+  clients: {},
+};
 
 /** The settings of a stack: valid, and with every secret wrapped by `pulumi.secret`. */
 export type Settings = PrivateRegistryArgs;
@@ -16,20 +34,27 @@ export type Settings = PrivateRegistryArgs;
 /**
  * Reads and checks the stack's configuration.
  *
- * Warns of secrets that are stored as plain text.
+ * Warns of secrets that are stored as plain text, of settings that are in a wrong namespace, and of
+ * a default user that is kept.
  *
- * @throws pulumi.RunError with every problem at once, each with the command that mends it; never
+ * @param keptUsers Users that are there by default; see {@link readDefaultUsers}. Pulumi gives up the
+ * default of `users` as a whole when the first one is named.
+ * @throws pulumi.RunError with every problem at once, each with the command that fixes it; never
  * with a secret
  */
-export function readSettings(): Settings {
+export function readSettings(keptUsers: readonly string[] = []): Settings {
   const raw = withDomainList(readNamespace(pulumi.runtime.allConfig()));
-  const settings = withoutEmptyGroups(mapLeaves(registryRules, raw, decode));
+  const kept = keptUsers.filter(isUnnamed);
+  const settings = withoutEmptyGroups(mapLeaves(registryRules, withUsers(raw, kept), decode));
   refuse(settings, registryRules, {
     where: `the configuration of stack ${pulumi.getStack()}`,
     namespace,
     isSecret,
+    defaults: declaredDefaults,
   });
   warnOfPlainSecrets(plainSecrets(settings));
+  warnOfKeptUsers(kept);
+  warnOfOtherNamespaces(raw);
   return mapLeaves(registryRules, settings, wrapSecret) as Settings;
 }
 
@@ -40,6 +65,29 @@ function readNamespace(config: Readonly<Record<string, string>>): Record<string,
       .filter(([key]) => key.startsWith(prefix))
       .map(([key, value]) => [key.slice(prefix.length), parseContainer(value)]),
   );
+}
+
+/**
+ * Warns of settings in a namespace that nobody reads: that of a project with another name, in which
+ * the CLI puts a key without one, and misspelled ones.
+ */
+function warnOfOtherNamespaces(settings: Readonly<Record<string, unknown>>): void {
+  const declared: Readonly<Record<string, unknown>> = declaredDefaults;
+  for (const [full, text] of Object.entries(pulumi.runtime.allConfig())) {
+    const [space = "", key = ""] = full.split(/:(.*)/s);
+    const isOurs = Object.hasOwn(registryRules.shape, key);
+    const isMeant = space === pulumi.getProject() || nearest(space, [namespace]) !== undefined;
+    const value = parseContainer(text);
+    const isDefault = isDeepStrictEqual(value, declared[key]) || text === String(declared[key]);
+    if (space === namespace || !isOurs || !isMeant || isDefault) continue;
+    const isFree = isDeepStrictEqual(settings[key], declared[key]) || settings[key] === undefined;
+    const set =
+      isFree && !isSecretKey(full) ? setCommands([key], value, registryRules, namespace) : [];
+    const commands = [removeCommand(space, [key]), ...set].join(" && ");
+    void pulumi.log.warn(
+      `${full} is not read, as settings are in the namespace ${namespace}; move it with: ${commands}`,
+    );
+  }
 }
 
 /**
@@ -60,8 +108,41 @@ function parseContainer(text: string): unknown {
  * in Pulumi's typings.
  */
 function isSecret(key: string): boolean {
+  return isSecretKey(`${namespace}:${key}`);
+}
+
+function isSecretKey(full: string): boolean {
   const runtime = pulumi.runtime as { isConfigSecret?: (key: string) => boolean };
-  return runtime.isConfigSecret?.(`${namespace}:${key}`) ?? false;
+  return runtime.isConfigSecret?.(full) ?? false;
+}
+
+/** Whether the configuration names users, and not this one. */
+export function isUnnamed(user: string): boolean {
+  const { users } = readNamespace(pulumi.runtime.allConfig());
+  return isMap(users) && !Object.hasOwn(users, user);
+}
+
+function withUsers(
+  raw: Record<string, unknown>,
+  names: readonly string[],
+): Record<string, unknown> {
+  if (!isMap(raw.users) || names.length === 0) return raw;
+  const kept = Object.fromEntries(names.map((name) => [name, {}]));
+  return { ...raw, users: { ...kept, ...raw.users } };
+}
+
+function warnOfKeptUsers(names: readonly string[]): void {
+  for (const name of names) {
+    const access = (value: string) =>
+      setCommand(namespace, { path: ["users", name, "access"], value, secret: false });
+    void pulumi.log.warn(
+      [
+        `The user ${name} was there by default and stays, as nothing says otherwise.`,
+        `  Keep it, without this warning: ${access("push")}`,
+        `  Delete it: ${access("none")}`,
+      ].join("\n"),
+    );
+  }
 }
 
 /** `config set domains registry.example.com`: a list of one. */
@@ -95,13 +176,24 @@ function decodeText(value: unknown): unknown {
   return isExact ? String(value) : value;
 }
 
-/** `config rm --path` leaves an empty map behind, and Pulumi.yaml cannot declare "nothing". */
+/**
+ * `config rm --path` leaves an empty map behind, and Pulumi.yaml cannot declare "nothing". Of users,
+ * an empty map is one by default; of an own certificate and a bastion it is none.
+ */
 function withoutEmptyGroups(settings: unknown): unknown {
-  if (!isMap(settings) || !isMap(settings.ownCertificate)) {
-    return settings;
-  }
-  const { ownCertificate, ...others } = settings;
-  return Object.keys(ownCertificate).length === 0 ? others : settings;
+  if (!isMap(settings)) return settings;
+  const others = withoutEmpty(settings, "ownCertificate");
+  if (!isMap(others.clients)) return others;
+  const clients = Object.entries(others.clients).map(([name, client]) => [
+    name,
+    isMap(client) ? withoutEmpty(client, "proxy") : client,
+  ]);
+  return { ...others, clients: Object.fromEntries(clients) as unknown };
+}
+
+function withoutEmpty(map: Record<string, unknown>, key: string): Record<string, unknown> {
+  const { [key]: group, ...others } = map;
+  return isMap(group) && Object.keys(group).length === 0 ? others : map;
 }
 
 function wrapSecret({ secret }: Leaf, value: unknown): unknown {

@@ -1,8 +1,10 @@
-/** Finds every problem of the settings at once, and tells each with its mend. */
+/** Finds every problem of the settings at once, and tells each with the command that fixes it. */
+import { isDeepStrictEqual } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
+import { formatPath, isPrintable, removeCommand, setCommand, type Target } from "./config-commands";
 import type { PrivateRegistryArgs } from "./private-registry";
-import { join, quote } from "./render/shell";
+import { quote } from "./render/shell";
 import { registryRules } from "./rules/registry";
 import {
   childOf,
@@ -20,7 +22,7 @@ import {
   unwrapped,
 } from "./rules/schema";
 
-/** Where settings come from, which decides how a problem is mended. */
+/** Where settings come from, which decides how a problem is fixed. */
 export interface Source {
   /** Completes "N problems in …". */
   where: string;
@@ -28,6 +30,8 @@ export interface Source {
   namespace?: string;
   /** Whether the user stored a top-level key as a secret. */
   isSecret?: (key: string) => boolean;
+  /** What stands there where the user has set nothing. */
+  defaults?: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -37,7 +41,7 @@ export interface Source {
  * during the deployment.
  *
  * @param name The component's name, for the error.
- * @throws pulumi.RunError with every problem: path, what was expected, what was got, and a mend.
+ * @throws pulumi.RunError with every problem: path, what was expected, what was got, and a fix.
  */
 export function checkArgs(name: string, args: PrivateRegistryArgs): void {
   refuse(args, registryRules, {
@@ -61,45 +65,37 @@ export function refuse(value: unknown, rules: z.ZodType, source: Source): void {
   }
 }
 
-/** Every problem of `value`, one line each, in the order of the settings table. */
+/**
+ * Every problem of `value`, one line each, in the order of the settings table; of a list that gets
+ * shorter from its end, so that the commands can be given one after the other.
+ */
 export function findProblems(value: unknown, rules: z.ZodType, source: Source): string[] {
-  const found = z.safeParse(rules, value, { reportInput: false });
-  const issues = found.success ? [] : found.error.issues;
-  const single = issues.flatMap((issue) => fromIssue(issue, rules, value, source));
+  const single = issuesOf(value, rules).flatMap((issue) => fromIssue(issue, rules, value, source));
   const together = withinContainers(rules, value).map((finding) =>
     told(finding, rules, value, source),
   );
-  const all = [...single, ...together].map((problem) => ({
+  const problems = [...single, ...together];
+  const shortened = new Set(
+    problems.flatMap(({ path, removes }) => (removes ? [formatPath(path.slice(0, -1))] : [])),
+  );
+  const all = problems.map((problem) => ({
     ...problem,
-    position: positionOf(problem.path, rules, value),
+    position: positionOf(problem.path, rules, value, shortened),
   }));
   all.sort((a, b) => compare(a.position, b.position));
   return all.map(({ line }) => line);
 }
 
+function issuesOf(value: unknown, rules: z.ZodType): z.core.$ZodIssue[] {
+  const found = z.safeParse(rules, value, { reportInput: false });
+  return found.success ? [] : found.error.issues;
+}
+
 interface Problem {
   path: Path;
   line: string;
-}
-
-/** A path within the settings as `pulumi config set --path` takes it. */
-export function formatPath(path: Path): string {
-  return path.reduce<string>((text, step) => {
-    if (typeof step === "number") {
-      return `${text}[${step}]`;
-    }
-    const name = masked(step);
-    if (/^[A-Za-z0-9_@-]+$/.test(name)) {
-      return text === "" ? name : `${text}.${name}`;
-    }
-    return `${text}[${JSON.stringify(name)}]`;
-  }, "");
-}
-
-/** `name:password`, as a line of htpasswd has it, without the password; long names are cut. */
-function masked(name: string): string {
-  const short = name.length > 80 ? `${name.slice(0, 80)}…` : name;
-  return short.replace(/:.*$/s, ":…");
+  /** Whether the fix takes an element out of a list. */
+  removes: boolean;
 }
 
 // From zod's issues, and from the rules about several values, to problems.
@@ -118,7 +114,42 @@ function fromIssue(
   const schema = schemaAt(rules, path);
   const rule = ruleOf(schema);
   const expected = complaint?.expected ?? rule?.expected ?? issue.message;
-  return [told({ ...complaint, path, expected }, rules, value, source)];
+  const mend = isSuperfluous(path, rule, complaint, rules, value) ? "remove" : "set";
+  return [told({ ...complaint, path, expected, mend }, rules, value, source)];
+}
+
+/** Whether nothing was given, by `""` or `null`, where nothing has to be. */
+function isSuperfluous(
+  path: Path,
+  rule: Leaf | Container | undefined,
+  complaint: Complaint | undefined,
+  rules: z.ZodType,
+  value: unknown,
+): boolean {
+  const given = valueAt(value, path);
+  const isBlank = given === "" || given === null;
+  const isSecret = rule !== undefined && "kind" in rule && rule.secret === true;
+  if (!isBlank || isSecret || complaint?.instead !== undefined) return false;
+  if (rule !== undefined && !("kind" in rule) && path.length > 1) return false;
+  const without = withoutPlace(value, path);
+  const left = [
+    ...issuesOf(without, rules).map((issue) => issue.path),
+    ...withinContainers(rules, without).map((finding) => finding.path),
+  ];
+  return !left.some((other) => other.every((step, index) => step === path[index]));
+}
+
+/** A copy of `value` without what is at `path`. */
+function withoutPlace(value: unknown, [step, ...rest]: Path): unknown {
+  if (step === undefined) return undefined;
+  if (Array.isArray(value)) {
+    return rest.length === 0
+      ? value.filter((_, index) => index !== step)
+      : value.map((child: unknown, index) => (index === step ? withoutPlace(child, rest) : child));
+  }
+  if (!isMap(value)) return value;
+  const { [step]: child, ...others } = value;
+  return rest.length === 0 ? others : { ...others, [step]: withoutPlace(child, rest) };
 }
 
 function unknownKeys(
@@ -135,22 +166,158 @@ function unknownKeys(
     return [told({ path, expected }, rules, value, source)];
   }
   return keys.map((key) => {
-    const guess = guessOf(key, known);
     const at = [...path, key];
-    const remove = mendFor({ path: at, expected: "", mend: "remove" }, undefined, source);
+    const meant = meantBy(at, known, rules, value);
+    const guess = meant === undefined ? "" : ` (${meant.guess})`;
     const line = `${formatPath(at)}: expected one of ${known.join(", ")}, got an unknown key`;
-    return { path: at, line: `${line}${guess}${remove}` };
+    const fix = fixOfUnknown(at, meant, rules, value, source);
+    return { path: at, line: `${line}${guess}${fix}`, removes: false };
   });
 }
 
-/** What an unknown key was probably meant to be, in brackets. */
-function guessOf(key: string, known: readonly string[]): string {
-  const head = /^([^.[]+)[.[]/.exec(key)?.[1];
-  if (head !== undefined && known.includes(head)) {
-    return " (set without --path?)";
+/** What an unknown key was probably meant to be. */
+interface Meant {
+  /** Told in brackets. */
+  guess: string;
+  /** Where what is there belongs. */
+  path: Path;
+  given: unknown;
+}
+
+function meantBy(
+  path: Path,
+  known: readonly string[],
+  rules: z.ZodType,
+  value: unknown,
+): Meant | undefined {
+  const key = String(path.at(-1));
+  const given = valueAt(value, path);
+  const withPath = pathWithin(key);
+  if (path.length === 1 && withPath !== undefined && known.includes(String(withPath[0]))) {
+    return { guess: "set without --path?", path: withPath, given };
   }
-  const meant = nearest(key, known);
-  return meant === undefined ? "" : ` (did you mean ${meant}?)`;
+  const name = splitName(path, rules, value);
+  if (name !== undefined) {
+    return { ...name, guess: `is the name ${formatPath(name.path)}?` };
+  }
+  const near = nearest(key, known);
+  return near === undefined
+    ? undefined
+    : { guess: `did you mean ${near}?`, path: [...path.slice(0, -1), near], given };
+}
+
+/** `users.alice.access`, as it was set without --path. */
+function pathWithin(key: string): Path | undefined {
+  return /^[A-Za-z]+([.[].*)$/.test(key)
+    ? key
+        .split(/[.[\]]+/)
+        .filter((step) => step !== "")
+        .map((step) => (/^\d+$/.test(step) ? Number(step) : step.replace(/^"(.*)"$/, "$1")))
+    : undefined;
+}
+
+/** `users.john.doe.access` is the user john with an unknown key doe, and john.doe was meant. */
+function splitName(
+  path: Path,
+  rules: z.ZodType,
+  value: unknown,
+): { path: Path; given: unknown } | undefined {
+  const map = path.slice(0, -2);
+  const entry = schemaAt(rules, path.slice(0, -1));
+  if (path.length < 3 || !(schemaAt(rules, map) instanceof z.ZodRecord) || entry === undefined) {
+    return undefined;
+  }
+  const name = path.slice(-2).map(String);
+  let given = valueAt(value, path);
+  while (isMap(given)) {
+    const keys = Object.keys(given);
+    const [only] = keys;
+    if (keys.some((key) => childOf(entry, key) !== undefined)) {
+      return { path: [...map, name.join(".")], given };
+    }
+    if (only === undefined || keys.length > 1) return undefined;
+    name.push(only);
+    given = given[only];
+  }
+  return undefined;
+}
+
+function fixOfUnknown(
+  path: Path,
+  meant: Meant | undefined,
+  rules: z.ZodType,
+  value: unknown,
+  source: Source,
+): string {
+  const { namespace } = source;
+  if (namespace === undefined || !isPrintable(path)) {
+    return "; remove or rename it";
+  }
+  const remove = removeCommand(namespace, removable(path, rules, value));
+  if (meant === undefined || isSet(meant.path, value, source) || !isPrintable(meant.path)) {
+    return `; remove it with: ${remove}`;
+  }
+  const hidden = isHidden(path, source);
+  const set = setCommands(meant.path, hidden ? undefined : meant.given, rules, namespace);
+  return `; move it with: ${[remove, ...set].join(" && ")}`;
+}
+
+/** Whether the user has set something at `path`. */
+function isSet(path: Path, value: unknown, { defaults }: Source): boolean {
+  const given = valueAt(value, path);
+  return given !== undefined && !isDeepStrictEqual(given, valueAt(defaults, path));
+}
+
+/**
+ * What to remove with the unknown key at `path`: the whole entry of a map, such as a user, that would
+ * be left empty and mean something by that.
+ */
+function removable(path: Path, rules: z.ZodType, value: unknown): Path {
+  const entry = path.slice(0, -1);
+  const schema = schemaAt(rules, entry);
+  const isEntry = schemaAt(rules, path.slice(0, -2)) instanceof z.ZodRecord;
+  if (!isEntry || !(schema instanceof z.ZodObject)) return path;
+  const known = Object.keys(schema.shape);
+  const isKept = Object.keys(valueAt(value, entry) ?? {}).some(
+    (key) => known.includes(key) || nearest(key, known) !== undefined,
+  );
+  return isKept || !z.safeParse(schema, {}).success ? path : entry;
+}
+
+/** The commands that set `given` at `path`, without what is secret or wrong there. */
+export function setCommands(
+  path: Path,
+  given: unknown,
+  rules: z.ZodType,
+  namespace: string,
+): string[] {
+  return targetsOf(path, given, rules).map((target) => setCommand(namespace, target));
+}
+
+function targetsOf(path: Path, given: unknown, rules: z.ZodType): Target[] {
+  const schema = schemaAt(rules, path);
+  const rule = ruleOf(schema);
+  if (schema === undefined || rule === undefined) return [];
+  if ("kind" in rule) {
+    const isGiven = isShown(rule) && fits(schema, given);
+    return [targetOf(path, rule, isGiven ? String(given) : undefined)];
+  }
+  const steps = Array.isArray(given) ? given.keys() : isMap(given) ? Object.keys(given) : [];
+  const targets = [...steps].flatMap((step) =>
+    targetsOf([...path, step], valueAt(given, [step]), rules),
+  );
+  return targets.length > 0 ? targets : [targetOf(path, rule, undefined)];
+}
+
+/** Whether a single value is right as it is, or as the CLI would store it. */
+function fits(schema: z.ZodType, given: unknown): boolean {
+  if (typeof given !== "string" && typeof given !== "number" && typeof given !== "boolean") {
+    return false;
+  }
+  const readings = [String(given), Number(given), String(given) === "true"];
+  return readings.some(
+    (reading) => String(reading) === String(given) && z.safeParse(schema, reading).success,
+  );
 }
 
 /** What the rules about several values find, wherever in `value` they apply. */
@@ -177,7 +344,8 @@ function told(finding: Finding, rules: z.ZodType, value: unknown, source: Source
   const rule = ruleOf(schemaAt(rules, path));
   const got = finding.got ?? describe(valueAt(value, path), rule, isHidden(path, source));
   const line = `${formatPath(path) || "(all)"}: expected ${expected}, got ${got}`;
-  return { path, line: `${line}${mendFor(finding, rule, source)}` };
+  const removes = finding.mend === "remove" && typeof path.at(-1) === "number";
+  return { path, line: `${line}${fixOf(finding, rule, value, source)}`, removes };
 }
 
 function isHidden(path: Path, source: Source): boolean {
@@ -239,75 +407,78 @@ function size(value: string): string {
   return `a text of ${Buffer.byteLength(value)} bytes${brokenJson}`;
 }
 
-// The mend.
+// The fix.
 
-function mendFor(finding: Finding, rule: Leaf | Container | undefined, source: Source): string {
+function fixOf(
+  finding: Finding,
+  rule: Leaf | Container | undefined,
+  value: unknown,
+  source: Source,
+): string {
   const { path, mend } = finding;
   if (typeof mend === "object") {
     return `; ${mend.words}`;
   }
   if (mend === "remove") {
-    return removal(path, source);
+    return source.namespace === undefined || !isPrintable(path)
+      ? "; remove or rename it"
+      : `; remove it with: ${removeCommand(source.namespace, path)}`;
   }
-  const target = rule === undefined ? undefined : targetOf(path, rule, finding.instead);
-  if (target === undefined || path.some(isUnprintable)) {
+  if (rule === undefined || !isPrintable(path)) {
     return "";
   }
-  return source.namespace === undefined
-    ? suchAs(target)
-    : `; set it with: ${setCommand(source.namespace, target)}`;
+  const targets = meantValues(path, rule, value, source) ?? [targetOf(path, rule, finding.instead)];
+  const { namespace } = source;
+  if (namespace === undefined) {
+    return suchAs(targets);
+  }
+  const set = targets.map((target) => setCommand(namespace, target));
+  const inTheWay = targets[0] && obstacle(targets[0].path, value);
+  const commands = [...(inTheWay ? [removeCommand(namespace, inTheWay)] : []), ...set];
+  return `; set it with: ${commands.join(" && ")}`;
 }
 
-/** What the mend sets. */
-interface Target {
-  path: Path;
-  value?: string;
-  file?: string;
-  secret: boolean;
+/** What a text in the place of a map or list was meant to be, as its rule reads it. */
+function meantValues(
+  path: Path,
+  rule: Leaf | Container,
+  value: unknown,
+  source: Source,
+): Target[] | undefined {
+  const given = valueAt(value, path);
+  if ("kind" in rule || typeof given !== "string" || isHidden(path, source)) return undefined;
+  const meant = rule.fromText?.(given);
+  return meant?.map(({ at, value }) => ({ path: [...path, ...at], value, secret: false }));
+}
+
+/**
+ * What `config set --path` stumbles over on its way to `path`: something that is no map or list. A
+ * single value at the top it replaces by itself.
+ */
+function obstacle(path: Path, value: unknown): Path | undefined {
+  return path
+    .map((_, length) => path.slice(0, length))
+    .find((at) => {
+      const given = valueAt(value, at);
+      if (at.length === 0 || given === undefined || given === null) return false;
+      const isContainer = isMap(given) || Array.isArray(given);
+      const isRight = typeof path[at.length] === "number" ? Array.isArray(given) : isMap(given);
+      return !isRight && (isContainer || at.length > 1);
+    });
 }
 
 function targetOf(path: Path, rule: Leaf | Container, instead: string | undefined): Target {
   if ("kind" in rule) {
     const { example, file, secret = false } = rule;
-    return { path, value: instead ?? example, file, secret };
+    const fitting = typeof example === "function" ? example(Number(path.at(-1))) : example;
+    return { path, value: instead ?? fitting, file, secret };
   }
   const { at, ...rest } = rule.example;
   return { path: [...path, ...at], ...rest, secret: false };
 }
 
-function removal(path: Path, source: Source): string {
-  if (source.namespace === undefined || path.some(isUnprintable)) {
-    return "; remove or rename it";
-  }
-  const command = ["pulumi", "config", "rm", ...place(source.namespace, path)];
-  return `; remove it with: ${join(command)}`;
-}
-
-function isUnprintable(step: string | number): boolean {
-  return typeof step === "string" && masked(step) !== step;
-}
-
-/**
- * The command that sets a value. A secret's value is left out, and then the CLI asks for it; so is
- * that of a file, which is read from standard input.
- */
-export function setCommand(namespace: string, { path, value, file, secret }: Target): string {
-  const flags = secret ? ["--secret"] : [];
-  const words = ["pulumi", "config", "set", ...flags, ...place(namespace, path)];
-  if (file !== undefined) {
-    return `${join(words)} < ${file}`;
-  }
-  return join(value === undefined ? words : [...words, value]);
-}
-
-function place(namespace: string, path: Path): string[] {
-  const [key] = path;
-  return path.length === 1 && typeof key === "string"
-    ? [`${namespace}:${key}`]
-    : ["--path", `${namespace}:${formatPath(path)}`];
-}
-
-function suchAs({ value, file, secret }: Target): string {
+function suchAs(targets: readonly Target[]): string {
+  const [{ value, file, secret }] = targets as [Target];
   if (secret || value === undefined) {
     return file === undefined ? "" : `; such as the contents of ${file}`;
   }
@@ -328,10 +499,15 @@ function valueAt(value: unknown, path: Path): unknown {
 }
 
 /** Sorts as the settings table does, and names as they are written. */
-function positionOf(path: Path, rules: z.ZodType, value: unknown): number[] {
+function positionOf(
+  path: Path,
+  rules: z.ZodType,
+  value: unknown,
+  shortened: ReadonlySet<string>,
+): number[] {
   return path.map((step, index) => {
     if (typeof step === "number") {
-      return step;
+      return shortened.has(formatPath(path.slice(0, index))) ? -step : step;
     }
     const schema = schemaAt(rules, path.slice(0, index));
     const parent = valueAt(value, path.slice(0, index));
@@ -347,5 +523,5 @@ function compare(a: readonly number[], b: readonly number[]): number {
   if (index === -1) {
     return a.length - b.length;
   }
-  return (a[index] ?? 0) - (b[index] ?? -1);
+  return (a[index] ?? 0) - (b[index] ?? -Infinity);
 }

@@ -29,7 +29,7 @@ describe("advice", () => {
   });
 
   it("finds that nobody may push", () => {
-    const users = { web: { access: "pull" as const } };
+    const users = { web: { access: "pull" }, old: { access: "none" } } as const;
     expect(advice({ ...sound, users }, now)).toEqual([
       "no user may push: give one the access push.",
     ]);

@@ -11,6 +11,7 @@ async function credentials(users: Record<string, UserArgs>) {
   if (!made) throw new Error("the program made no Credentials");
   return {
     resources,
+    configured: made.configured,
     passwords: await resolved(made.passwords),
     htpasswd: await resolved(made.htpasswd),
   };
@@ -25,6 +26,15 @@ describe("Credentials", () => {
       inputs: { length: 32, special: false },
     });
     expect(passwords.value).toEqual({ alice: "password of c-password-alice" });
+  });
+
+  it("knows who has a setting of their own", async () => {
+    const { configured } = await credentials({
+      admin: {},
+      alice: { access: "push" },
+      bob: { password: "s3cret" },
+    });
+    expect(configured).toEqual(["alice", "bob"]);
   });
 
   it("takes the hash of a generated password from the state", async () => {

@@ -35,6 +35,15 @@ describe("PrivateRegistry", () => {
     });
   });
 
+  it("has exactly the users that are named, but for those without access", async () => {
+    const users = { alice: {}, bob: { access: "none" } } as const;
+    const { hub } = await registry({ domains: ["hub.test"], users });
+    expect(await resolved(hub.passwords)).toEqual({
+      value: { alice: "password of hub-credentials-password-alice" },
+      secret: true,
+    });
+  });
+
   it("tells the first user how to log in", async () => {
     const { hub } = await registry({ domains: ["hub.test"], users: { ci: {}, alice: {} } });
     expect((await resolved(hub.loginCommand)).value).toBe("docker login hub.test --username ci");

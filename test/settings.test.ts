@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import * as pulumi from "@pulumi/pulumi";
 import { beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { registryRules } from "../components/rules/registry";
-import { readSettings } from "../components/settings";
+import { declaredDefaults, readSettings } from "../components/settings";
 
 /** The parser that Pulumi's own package brings along. */
 const yaml = createRequire(createRequire(import.meta.url).resolve("@pulumi/pulumi"))("js-yaml") as {
@@ -85,6 +85,28 @@ describe("readSettings", () => {
     expect(readSettings()).toEqual({ domains });
   });
 
+  it("warns of settings in a namespace that nobody reads, with the command that moves them", () => {
+    configure({
+      domains,
+      "some-project:httpsPort": 5443,
+      "some-project:anonymousPull": false, // Pulumi.yaml's default in a project of that name
+      "some-project:users": { alice: { access: "pull" }, bob: { password: "hunter2" } },
+      "private-registy:domains": ["other.example.com"],
+      "some-project:other": 1,
+      "docker:host": "unix:///x",
+    });
+    readSettings();
+    const words = "is not read, as settings are in the namespace private-registry; move it with: ";
+    expect(warn.mock.calls.map(([line]) => line)).toEqual([
+      `some-project:httpsPort ${words}pulumi config rm some-project:httpsPort && ` +
+        "pulumi config set private-registry:httpsPort 5443",
+      `some-project:users ${words}pulumi config rm some-project:users && ` +
+        "pulumi config set --path private-registry:users.alice.access pull && " +
+        "pulumi config set --secret --path private-registry:users.bob.password",
+      `private-registy:domains ${words}pulumi config rm private-registy:domains`,
+    ]);
+  });
+
   it.each([
     ["whole numbers", { httpsPort: 5443 }],
     ["booleans", { anonymousPull: true, keepData: false }],
@@ -162,18 +184,32 @@ describe("readSettings", () => {
     expect(readSettings()).toEqual({ domains: ["localhost"] });
   });
 
-  it.each(["a.example.com,b.example.com", "https://a.example.com", ""])(
-    "does not take %j for a list, and tells how to set one",
-    (value) => {
-      configure({ domains: value });
-      expect(refusal()[1]).toMatch(
-        /^ {2}- domains: expected a list .*'private-registry:domains\[0\]' registry\.example\.com$/,
-      );
-    },
-  );
+  it.each([
+    ["a.example.com,b.example.com", "a.example.com"],
+    ["https://a.example.com", "a.example.com"],
+    ["", "registry.example.com"],
+  ])("does not take %j for a list, and tells how to set one", (value, first) => {
+    configure({ domains: value });
+    expect(refusal()[1]).toMatch(/^ {2}- domains: expected a list /);
+    expect(refusal()[1]).toContain(`'private-registry:domains[0]' ${first}`);
+  });
 
   it("takes an empty own certificate, which `config rm` leaves behind, for none", () => {
     expect(settingsOf({ ownCertificate: {} })).toEqual({ domains });
+  });
+
+  it("takes an empty bastion for none, and an empty user for one with the defaults", () => {
+    const clients = { web1: { host: "h", proxy: {} } };
+    expect(settingsOf({ clients, users: { alice: {} } })).toEqual({
+      domains,
+      clients: { web1: { host: "h" } },
+      users: { alice: {} },
+    });
+  });
+
+  it("takes one setting of a map without losing the defaults of the others", () => {
+    const values = { images: { nginx: "nginx:1" }, certificate: { validityDays: 90 } };
+    expect(settingsOf(values)).toEqual({ domains, ...values });
   });
 
   it("wraps every secret, and nothing else, as a secret", async () => {
@@ -218,14 +254,60 @@ describe("readSettings", () => {
         "map; set it with: pulumi config set private-registry:dockerHost " +
         "ssh://ops@registry.example.com",
       `  - keepdata: expected one of ${Object.keys(registryRules.shape).join(", ")}, got an ` +
-        "unknown key (did you mean keepData?); remove it with: pulumi config rm " +
-        "private-registry:keepdata",
+        "unknown key (did you mean keepData?); move it with: pulumi config rm " +
+        "private-registry:keepdata && pulumi config set private-registry:keepData true",
     ]);
   });
 
   it("does not repeat a value that was stored as a secret", () => {
     configure({ domains, registryAddress: "hunter2" }, { secretKeys: ["registryAddress"] });
     expect(refusal()[1]).toContain("got a text of 7 bytes");
+  });
+});
+
+describe("users who are there by default", () => {
+  const users = { alice: { access: "pull" } };
+
+  it("stay beside those who are named, with a warning that says how to decide", () => {
+    configure({ domains, users });
+    expect(readSettings(["admin"])).toEqual({ domains, users: { admin: {}, ...users } });
+    expect(warn.mock.calls).toEqual([
+      [
+        [
+          "The user admin was there by default and stays, as nothing says otherwise.",
+          "  Keep it, without this warning: pulumi config set --path " +
+            "private-registry:users.admin.access push",
+          "  Delete it: pulumi config set --path private-registry:users.admin.access none",
+        ].join("\n"),
+      ],
+    ]);
+  });
+
+  it.each([
+    ["are what the configuration says of them", { ...users, admin: { access: "none" } }],
+    ["have a setting of their own", { admin: { access: "pull" } }],
+  ])("%s, if it names them", (_, named) => {
+    configure({ domains, users: named });
+    expect(readSettings(["admin"])).toEqual({ domains, users: named });
+    expect(warn).not.toHaveBeenCalled();
+  });
+
+  it("can be logged in as on clients", () => {
+    const clients = { web1: { host: "h", login: "admin" } };
+    configure({ domains, users, clients });
+    expect(() => readSettings(["admin"])).not.toThrow();
+    expect(() => readSettings()).toThrow(/clients\.web1\.login/);
+  });
+});
+
+describe("a command that is told", () => {
+  it("begins with how Pulumi is called here", () => {
+    vi.stubEnv("PRIVATE_REGISTRY_PULUMI", "npm run pulumi --");
+    configure({ domains, httpsPort: 0 });
+    expect(refusal()[1]).toMatch(
+      /set it with: npm run pulumi -- config set private-registry:httpsPort 5443$/,
+    );
+    vi.unstubAllEnvs();
   });
 });
 
@@ -285,11 +367,16 @@ describe("the project's files", () => {
       bindAddress: "0.0.0.0",
       users: { admin: {} },
       anonymousPull: false,
+      validation: {},
       certificate: {},
       images: { registry: "registry:3.1.2", nginx: "nginx:1.30" },
       keepData: true,
       clients: {},
     });
+  });
+
+  it("have the defaults that the program knows them by", () => {
+    expect(defaults).toEqual(declaredDefaults);
   });
 
   it("publish the dev stack on this machine alone", () => {
@@ -329,6 +416,7 @@ describe("the project's files", () => {
     }
     const inside = {
       users: ["password", "access"],
+      validation: Object.keys(registryRules.shape.validation.unwrap().shape),
       certificate: Object.keys(registryRules.shape.certificate.unwrap().shape),
       ownCertificate: ["certificatePem", "privateKeyPem", "caPem"],
       images: ["registry", "nginx"],

@@ -1,9 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { describe, expect, it } from "vitest";
+import { formatPath, setCommand } from "../components/config-commands";
 import type { PrivateRegistryArgs } from "../components/private-registry";
 import { registryRules } from "../components/rules/registry";
 import { nearest } from "../components/rules/schema";
-import { checkArgs, findProblems, formatPath, setCommand } from "../components/validation";
+import { checkArgs, findProblems } from "../components/validation";
 import { encrypted, issue } from "./support/certificates";
 
 const namespace = "private-registry";
@@ -136,7 +137,8 @@ describe("a problem is told with what was expected, what was got and its mend", 
     [
       { domains: "a.example.com,b.example.com" },
       "domains: expected a list of at least one DNS name or IP address, got a text of 27 bytes; " +
-        `${set} --path 'private-registry:domains[0]' registry.example.com`,
+        `${set} --path 'private-registry:domains[0]' a.example.com && ` +
+        "pulumi config set --path 'private-registry:domains[1]' b.example.com",
     ],
     [
       { domains: ["https://Reg.example.com:5000/"] },
@@ -146,12 +148,12 @@ describe("a problem is told with what was expected, what was got and its mend", 
     [
       { domains: [...domains, "*.example.com"] },
       `domains[1]: ${aDomain}, got "*.example.com"; ` +
-        `${set} --path 'private-registry:domains[1]' registry.example.com`,
+        `${set} --path 'private-registry:domains[1]' registry1.example.com`,
     ],
     [
       { domains: [...domains, ""] },
-      `domains[1]: ${aDomain}, got ""; ` +
-        `${set} --path 'private-registry:domains[1]' registry.example.com`,
+      `domains[1]: ${aDomain}, got ""; remove it with: ` +
+        "pulumi config rm --path 'private-registry:domains[1]'",
     ],
     [
       { domains: [...domains, ...domains] },
@@ -176,12 +178,12 @@ describe("a problem is told with what was expected, what was got and its mend", 
     [
       { bindAddress: "localhost" },
       'bindAddress: expected an IP address of the Docker host, got "localhost"; ' +
-        `${set} private-registry:bindAddress 0.0.0.0`,
+        `${set} private-registry:bindAddress 127.0.0.1`,
     ],
     [
       { bindAddress: null },
       "bindAddress: expected an IP address of the Docker host, got null; " +
-        `${set} private-registry:bindAddress 0.0.0.0`,
+        "remove it with: pulumi config rm private-registry:bindAddress",
     ],
     // users
     [
@@ -197,7 +199,8 @@ describe("a problem is told with what was expected, what was got and its mend", 
     [
       { users: ["alice"] },
       "users: expected a map of users by name, got a list; " +
-        `${set} --path private-registry:users.alice.access push`,
+        "set it with: pulumi config rm private-registry:users && " +
+        "pulumi config set --path private-registry:users.alice.access push",
     ],
     [
       { users: {} },
@@ -207,7 +210,8 @@ describe("a problem is told with what was expected, what was got and its mend", 
     [
       { users: { bob: "hunter2" } },
       "users.bob: expected a map with password, access, got a text of 7 bytes; " +
-        `${set} --path private-registry:users.bob.access push`,
+        "set it with: pulumi config rm --path private-registry:users.bob && " +
+        "pulumi config set --path private-registry:users.bob.access push",
     ],
     [
       { users: { "a b": {} } },
@@ -221,7 +225,7 @@ describe("a problem is told with what was expected, what was got and its mend", 
     [
       { users: { "alice:hunter2": { access: "pul" } } },
       `users["alice:…"]: ${aUserName}, got one with a colon; remove or rename it`,
-      'users["alice:…"].access: expected one of push, pull, got "pul"',
+      'users["alice:…"].access: expected one of push, pull, none, got "pul"',
     ],
     [
       JSON.parse('{"users": {"__proto__": {}}}') as Record<string, unknown>,
@@ -250,18 +254,36 @@ describe("a problem is told with what was expected, what was got and its mend", 
     ],
     [
       { users: { alice: { access: "pusk" } } },
-      'users.alice.access: expected one of push, pull, got "pusk"; ' +
+      'users.alice.access: expected one of push, pull, none, got "pusk"; ' +
         `${set} --path private-registry:users.alice.access push`,
     ],
     [
       { users: { "a.b": { access: "PULL" } } },
-      'users["a.b"].access: expected one of push, pull, got "PULL"; ' +
+      'users["a.b"].access: expected one of push, pull, none, got "PULL"; ' +
         `${set} --path 'private-registry:users["a.b"].access' pull`,
     ],
     [
       { users: { alice: { acess: "pull" } } },
       "users.alice.acess: expected one of password, access, got an unknown key (did you mean " +
-        "access?); remove it with: pulumi config rm --path private-registry:users.alice.acess",
+        "access?); move it with: pulumi config rm --path private-registry:users.alice.acess && " +
+        "pulumi config set --path private-registry:users.alice.access pull",
+    ],
+    [
+      { users: { john: { doe: { access: "pull" } } } },
+      "users.john.doe: expected one of password, access, got an unknown key (is the name " +
+        'users["john.doe"]?); move it with: pulumi config rm --path private-registry:users.john && ' +
+        `pulumi config set --path 'private-registry:users["john.doe"].access' pull`,
+    ],
+    [
+      { users: { "john:hunter2": { doe: { access: "pull" } } } },
+      `users["john:…"]: ${aUserName}, got one with a colon; remove or rename it`,
+      'users["john:…"].doe: expected one of password, access, got an unknown key (is the name ' +
+        'users["john:…"]?); remove or rename it',
+    ],
+    [
+      { users: { alice: { role: "reader" } } },
+      "users.alice.role: expected one of password, access, got an unknown key; remove it with: " +
+        "pulumi config rm --path private-registry:users.alice",
     ],
     // anonymousPull, keepData
     [
@@ -287,12 +309,12 @@ describe("a problem is told with what was expected, what was got and its mend", 
     [
       { certificate: { caGeneration: 0 } },
       "certificate.caGeneration: expected a whole number from 1 to 999, got 0; " +
-        `${set} --path private-registry:certificate.caGeneration 2`,
+        `${set} --path private-registry:certificate.caGeneration 1`,
     ],
     [
       { certificate: { retiredCaGeneration: "none" } },
       "certificate.retiredCaGeneration: expected a whole number from 0 to 999, " +
-        `got "none"; ${set} --path private-registry:certificate.retiredCaGeneration 1`,
+        `got "none"; ${set} --path private-registry:certificate.retiredCaGeneration 0`,
     ],
     [
       { certificate: { retiredCaGeneration: 1 } },
@@ -380,12 +402,14 @@ describe("a problem is told with what was expected, what was got and its mend", 
     ],
     [
       { images: { nginx: "" } },
-      `images.nginx: ${anImage}, got ""; ${set} --path private-registry:images.nginx nginx:1.30`,
+      `images.nginx: ${anImage}, got ""; remove it with: ` +
+        "pulumi config rm --path private-registry:images.nginx",
     ],
     [
       { images: { ngnix: "nginx" } },
       "images.ngnix: expected one of registry, nginx, got an unknown key (did you mean nginx?); " +
-        "remove it with: pulumi config rm --path private-registry:images.ngnix",
+        "move it with: pulumi config rm --path private-registry:images.ngnix && " +
+        "pulumi config set --path private-registry:images.nginx nginx",
     ],
     [
       { dockerHost: "registry.example.com" },
@@ -406,13 +430,15 @@ describe("a problem is told with what was expected, what was got and its mend", 
     // clients
     [
       { clients: [] },
-      "clients: expected a map of clients by name, got a list; " +
-        `${set} --path private-registry:clients.web1.host 10.0.0.5`,
+      "clients: expected a map of clients by name, got a list; set it with: " +
+        "pulumi config rm private-registry:clients && " +
+        "pulumi config set --path private-registry:clients.web1.host 10.0.0.5",
     ],
     [
       { clients: { web2: "10.0.0.11" } },
       "clients.web2: expected a map with host and other settings of one client, got a text of 9 " +
-        `bytes; ${set} --path private-registry:clients.web2.host 10.0.0.5`,
+        "bytes; set it with: pulumi config rm --path private-registry:clients.web2 && " +
+        "pulumi config set --path private-registry:clients.web2.host 10.0.0.11",
     ],
     [
       { clients: { "web 1": { host: "h" } } },
@@ -439,7 +465,7 @@ describe("a problem is told with what was expected, what was got and its mend", 
     [
       web1({ user: "" }),
       'clients.web1.user: expected a login name without spaces, colons and @, got ""; ' +
-        inWeb1("user", " ops"),
+        "remove it with: pulumi config rm --path private-registry:clients.web1.user",
     ],
     [
       web1({ user: "root@web1" }),
@@ -478,12 +504,13 @@ describe("a problem is told with what was expected, what was got and its mend", 
     ],
     [
       web1({ systemTrust: 0 }),
-      `clients.web1.systemTrust: expected true or false, got 0; ${inWeb1("systemTrust", " true")}`,
+      `clients.web1.systemTrust: expected true or false, got 0; ${inWeb1("systemTrust", " false")}`,
     ],
     [
       web1({ runtimes: "docker" }),
       "clients.web1.runtimes: expected a list of docker, containerd, podman, got a text of 6 " +
-        `bytes; ${set} --path 'private-registry:clients.web1.runtimes[0]' docker`,
+        "bytes; set it with: pulumi config rm --path private-registry:clients.web1.runtimes && " +
+        "pulumi config set --path 'private-registry:clients.web1.runtimes[0]' docker",
     ],
     [
       web1({ runtimes: ["docker", "cri-o"] }),
@@ -497,10 +524,11 @@ describe("a problem is told with what was expected, what was got and its mend", 
     ],
     [
       web1({ hostsEntry: "maybe", runtime: [] }),
-      `clients.web1.hostsEntry: expected true or false, got "maybe"; ${inWeb1("hostsEntry", " true")}`,
+      `clients.web1.hostsEntry: expected true or false, got "maybe"; ${inWeb1("hostsEntry", " false")}`,
       `clients.web1.runtime: expected one of ${sshKeys}, local, proxy, sudo, runtimes, systemTrust, ` +
-        "hostsEntry, login, got an unknown key (did you mean runtimes?); remove it with: " +
-        "pulumi config rm --path private-registry:clients.web1.runtime",
+        "hostsEntry, login, got an unknown key (did you mean runtimes?); move it with: " +
+        "pulumi config rm --path private-registry:clients.web1.runtime && " +
+        "pulumi config set --path 'private-registry:clients.web1.runtimes[0]' docker",
     ],
     [
       { clients: { here: { local: true, host: "h", port: 22, user: "ops" } } },
@@ -533,8 +561,9 @@ describe("a problem is told with what was expected, what was got and its mend", 
     ],
     [
       web1({ proxy: "bastion" }),
-      `clients.web1.proxy: expected a map with ${sshKeys}, got a text of 7 bytes; ` +
-        inWeb1("proxy.host", " bastion.example.com"),
+      `clients.web1.proxy: expected a map with ${sshKeys}, got a text of 7 bytes; set it with: ` +
+        "pulumi config rm --path private-registry:clients.web1.proxy && " +
+        "pulumi config set --path private-registry:clients.web1.proxy.host bastion.example.com",
     ],
     [
       web1({ proxy: { host: "b", proxy: { host: "c" } } }),
@@ -556,7 +585,8 @@ describe("a problem is told with what was expected, what was got and its mend", 
     [
       { "users.alice.password": "hunter2" },
       `["users.alice.password"]: expected one of ${topKeys}, got an unknown key (set without ` +
-        "--path?); remove it with: pulumi config rm private-registry:users.alice.password",
+        "--path?); move it with: pulumi config rm private-registry:users.alice.password && " +
+        "pulumi config set --secret --path private-registry:users.alice.password",
     ],
   ];
 
@@ -579,8 +609,9 @@ describe("all problems", () => {
       domains: ["localhost", "A", "localhost"],
     });
     expect(problems.map((problem) => problem.split(": ")[0])).toEqual([
-      "domains[1]",
+      // From its end, as the last one is taken out.
       "domains[2]",
+      "domains[1]",
       "httpsPort",
       "users.zoe.password",
       "users.zoe.access",

@@ -72,6 +72,12 @@ ${authorization(conf)}
         "HEAD " 1;
     }
 
+    # Of requests without TLS.
+    map "$http_host $request_method $http_authorization" $plain_access {
+        default "";
+        "~^[^ ]+ (GET|HEAD) $" read;
+    }
+
     # The user's name, if it is one that a file can have.
     map $remote_user $user {
         default "";
@@ -122,6 +128,7 @@ ${authorization(conf)}
         proxy_send_timeout 900s;
 
         error_page 401 403 = @refused;
+        error_page 497 = @plain; # HTTP without TLS
         error_page 500 = @failed;
 
         location / {
@@ -197,6 +204,16 @@ ${conf.anonymousPull ? tokenLocations : ""}
                 return 403 '${errorBody("DENIED", "this user may pull but not push")}';
             }
             return 401 '${errorBody("UNAUTHORIZED", "authentication required")}';
+        }
+
+        # Only requests without a password are led on: with one, it has just been sent in the clear,
+        # and must not seem to work. For the time being (307): browsers remember 301 and 308.
+        location @plain {
+            default_type application/json;
+            if ($plain_access = read) {
+                return 307 https://$http_host$request_uri;
+            }
+            return 400 '${errorBody("UNSUPPORTED", "this port speaks HTTPS only: use https://")}';
         }
 
         location @failed {

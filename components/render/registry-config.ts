@@ -5,6 +5,10 @@ export interface RegistryConfig {
   httpSecret: string;
   /** Seconds that requests in flight are given at a stop. */
   drainSeconds: number;
+  /** Regular expressions for the URLs of layers that are kept elsewhere. */
+  foreignLayerUrls?: readonly string[];
+  /** Whether all images of an index must be there. */
+  indexPlatforms?: "all" | "none";
 }
 
 /**
@@ -40,5 +44,13 @@ health:
     enabled: true
     interval: 10s
     threshold: 3
-`;
+${validation(config)}`;
+}
+
+/** Nothing where the registry's defaults hold: a change of this text replaces its container. */
+function validation({ foreignLayerUrls = [], indexPlatforms = "all" }: RegistryConfig): string {
+  const urls = foreignLayerUrls.map((url) => `        - ${JSON.stringify(url)}\n`).join("");
+  const allowed = urls && `    urls:\n      allow:\n${urls}`;
+  const indexes = indexPlatforms === "all" ? "" : `    indexes:\n      platforms: none\n`;
+  return allowed || indexes ? `validation:\n  manifests:\n${allowed}${indexes}` : "";
 }

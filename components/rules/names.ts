@@ -74,7 +74,8 @@ function canonical(name: string): string {
 }
 
 export function ipAddress(value: string): Complaint | undefined {
-  return isIpAddress(value) ? undefined : {};
+  if (isIpAddress(value)) return undefined;
+  return value === "localhost" ? { instead: "127.0.0.1" } : {};
 }
 
 /** An address that a machine can be reached at. */

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { accessLevels, defaultUsers } from "../credentials";
 import { runtimes } from "../client-trust";
 import type { PrivateRegistryArgs } from "../private-registry";
+import { indexPlatforms } from "../registry-server";
 import { keyAlgorithms } from "../tls-identity";
 import * as names from "./names";
 import {
@@ -13,14 +14,17 @@ import {
   serverCertificate,
   uncovered,
 } from "./own-certificate";
+import { re2Pattern } from "./patterns";
 import {
   choice,
+  type Container,
   type Finding,
   flag,
   integer,
   isMap,
   list,
   map,
+  nearest,
   object,
   text,
   textInput,
@@ -42,12 +46,16 @@ const domains = list(
     expected:
       "a DNS name in lower case, or an IP address, without scheme, port, path, wildcard or " +
       "trailing dot",
-    example: "registry.example.com",
+    example: (index) => `registry${index === 0 ? "" : index}.example.com`,
     check: names.domain,
   }),
   {
     expected: aListOfDomains,
     example: { at: [0], value: "registry.example.com" },
+    fromText: separated((word) => {
+      const complaint = names.domain(word);
+      return complaint === undefined ? word : complaint.instead;
+    }),
   },
 );
 
@@ -58,7 +66,8 @@ const user = object(
       secret: true,
       check: password,
     }).optional(),
-    access: choice(accessLevels).optional(),
+    // Whoever meant to restrict somebody must not be told to do the opposite.
+    access: choice(accessLevels, "pull").optional(),
   },
   {
     expected: "a map with password, access",
@@ -76,11 +85,34 @@ const users = map(user, {
     }),
 });
 
+const validation = object(
+  {
+    foreignLayerUrls: list(
+      text({
+        expected: "a regular expression (RE2) for the URLs of layers that are kept elsewhere",
+        example: "^https://mcr\\.microsoft\\.com/",
+        check: re2Pattern,
+      }),
+      {
+        expected: "a list of regular expressions (RE2)",
+        example: { at: [0], value: "^https://mcr\\.microsoft\\.com/" },
+        fromText: (text) => (re2Pattern(text) ? undefined : [{ at: [0], value: text }]),
+      },
+    ).optional(),
+    indexPlatforms: choice(indexPlatforms).optional(),
+  },
+  {
+    expected: "a map with foreignLayerUrls, indexPlatforms",
+    example: { at: ["indexPlatforms"], value: "all" },
+    whole: (value) => repeated(value.foreignLayerUrls, ["foreignLayerUrls"]),
+  },
+);
+
 const certificate = object(
   {
     keyAlgorithm: choice(keyAlgorithms).optional(),
-    caGeneration: integer(1, maxCaGeneration, { example: 2 }).optional(),
-    retiredCaGeneration: integer(0, maxCaGeneration, { example: 1 }).optional(),
+    caGeneration: integer(1, maxCaGeneration, { example: 1 }).optional(),
+    retiredCaGeneration: integer(0, maxCaGeneration, { example: 0 }).optional(),
     caValidityDays: integer(1, maxCaDays, { example: 3650, unit: "days" }).optional(),
     // Clients of Apple refuse more: support.apple.com/102028.
     validityDays: integer(1, 398, { example: 365, unit: "days" }).optional(),
@@ -174,6 +206,7 @@ const ssh = {
 const proxy = object(ssh, {
   expected: `a map with ${Object.keys(ssh).join(", ")}`,
   example: { at: ["host"], value: "bastion.example.com" },
+  fromText: addressOf,
   whole: keyAndPassphrase,
 });
 
@@ -184,20 +217,22 @@ const client = object(
   {
     ...ssh,
     host: ssh.host.optional(),
-    local: flag(true).optional(),
+    local: flag(false).optional(),
     proxy: proxy.optional(),
     sudo: flag(true).optional(),
     runtimes: list(choice(runtimes), {
       expected: `a list of ${runtimes.join(", ")}`,
       example: { at: [0], value: runtimes[0] },
+      fromText: separated((word) => nearest(word, runtimes)),
     }).optional(),
-    systemTrust: flag(true).optional(),
-    hostsEntry: flag(true).optional(),
+    systemTrust: flag(false).optional(),
+    hostsEntry: flag(false).optional(),
     login: text({ expected: "a user of the registry", example: "admin" }).optional(),
   },
   {
     expected: "a map with host and other settings of one client",
     example: { at: ["host"], value: "10.0.0.5" },
+    fromText: addressOf,
     whole: (value) => [
       ...whichMachine(value),
       ...keyAndPassphrase(value),
@@ -228,7 +263,8 @@ const shape = {
     check: names.ipAddress,
   }).optional(),
   users: users.optional(),
-  anonymousPull: flag(true).optional(),
+  anonymousPull: flag(false).optional(),
+  validation: validation.optional(),
   certificate: certificate.optional(),
   ownCertificate: ownCertificate.optional(),
   images: images.optional(),
@@ -277,6 +313,24 @@ export const registryRules = object(shape, {
     ...unknownLogins(args),
   ],
 }) satisfies z.ZodType<PrivateRegistryArgs>;
+
+/** Reads `a, b` as a list, if every part of it is something. */
+function separated(read: (word: string) => string | undefined): Container["fromText"] {
+  return (text) => {
+    const words = text.split(/[\s,;]+/).filter((word) => word !== "");
+    const values = words.map(read).filter((value) => value !== undefined);
+    const isList = words.length > 0 && values.length === words.length;
+    return isList
+      ? [...new Set(values)].map((value, index) => ({ at: [index], value }))
+      : undefined;
+  };
+}
+
+/** A machine of which only the address was given. A name may as well be a password. */
+function addressOf(text: string): ReturnType<NonNullable<Container["fromText"]>> {
+  const value = text.trim();
+  return names.isIpAddress(value) ? [{ at: ["host"], value }] : undefined;
+}
 
 function badNames(
   value: Readonly<Record<string, unknown>>,
@@ -343,7 +397,11 @@ function lifetimes(certificate: Readonly<Record<string, unknown>>): Finding[] {
 function whichMachine(client: Readonly<Record<string, unknown>>): Finding[] {
   if (client.local !== true) {
     const expected = `${aHost}, or local for the machine that runs Pulumi`;
-    return client.host === undefined ? [{ path: ["host"], expected, got: "nothing" }] : [];
+    // The host of web1.lan is told where the name web1.lan is.
+    const isPartOfName = Object.entries(client).some(([key, v]) => key !== "proxy" && isMap(v));
+    return client.host === undefined && !isPartOfName
+      ? [{ path: ["host"], expected, got: "nothing" }]
+      : [];
   }
   return sshOnly
     .filter((key) => client[key] !== undefined)
@@ -379,19 +437,29 @@ function machineOf(client: unknown): string | undefined {
 }
 
 function unknownLogins({ clients, users }: Readonly<Record<string, unknown>>): Finding[] {
-  const known = Object.keys(isMap(users) ? users : defaultUsers);
+  const known = whoMayLogIn(isMap(users) ? users : defaultUsers);
+  const [readers, writers] = [known.filter(mayOnlyPull), known.filter((who) => !mayOnlyPull(who))];
+  const names = known.map(([name]) => name);
   return Object.entries(isMap(clients) ? clients : {}).flatMap(([name, client]) => {
     const login = isMap(client) ? client.login : undefined;
-    if (typeof login !== "string" || known.includes(login)) return [];
+    if (typeof login !== "string" || names.includes(login)) return [];
     return [
       {
         path: ["clients", name, "login"],
-        expected: `one of the users (${known.join(", ") || "there is none"})`,
+        expected: `one of the users (${names.join(", ") || "there is none"})`,
         got: JSON.stringify(login),
-        ...(known[0] !== undefined && { instead: known[0] }),
+        instead: nearest(login, names) ?? [...readers, ...writers][0]?.[0],
       },
     ];
   });
+}
+
+function whoMayLogIn(users: Readonly<Record<string, unknown>>): [string, unknown][] {
+  return Object.entries(users).filter(([, user]) => !isMap(user) || user.access !== "none");
+}
+
+function mayOnlyPull([, user]: readonly [string, unknown]): boolean {
+  return isMap(user) && user.access === "pull";
 }
 
 function keyAndPassphrase(connection: Readonly<Record<string, unknown>>): Finding[] {
@@ -470,7 +538,7 @@ function twoPlaces({ dataPath, dataVolume }: Readonly<Record<string, unknown>>):
 }
 
 function nobody({ users, anonymousPull }: Readonly<Record<string, unknown>>): Finding[] {
-  if (!isMap(users) || Object.keys(users).length > 0 || anonymousPull === true) {
+  if (!isMap(users) || whoMayLogIn(users).length > 0 || anonymousPull === true) {
     return [];
   }
   return [

@@ -1,7 +1,7 @@
 /**
  * The vocabulary that the rules are written in: zod gives the structure (maps, lists, unknown keys),
  * and every value carries what it is, an example, and whether it is secret, so that a problem can be
- * told with its mend and a secret can be kept out of it.
+ * told with its fix and a secret can be kept out of it.
  */
 import { types } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
@@ -23,8 +23,11 @@ export interface Complaint {
 export interface Rule<T> {
   /** Completes "expected …". */
   expected: string;
-  /** A value that would be right, for the mend. A secret has none. */
-  example?: string;
+  /**
+   * A value that would be right and do no harm, for the fix; in a list, one for each place. A secret
+   * has none.
+   */
+  example?: string | ((index: number) => string);
   /** The file that the value usually comes from, as the shell would read it. */
   file?: string;
   /** Never printed, and wrapped with `pulumi.secret` when it comes from the configuration. */
@@ -33,10 +36,12 @@ export interface Rule<T> {
   shown?: boolean;
   /** Looks at a value of the right type. */
   check?: (value: T) => Complaint | undefined;
+  /** What a value of another type, as text, was probably meant to be. */
+  meant?: (text: string) => string | undefined;
 }
 
 /** A rule as the schema remembers it. */
-export interface Leaf extends Omit<Rule<never>, "check"> {
+export interface Leaf extends Omit<Rule<never>, "check" | "meant"> {
   kind: "text" | "integer" | "flag";
 }
 
@@ -52,8 +57,13 @@ export interface Finding extends Complaint {
 /** What a map or list must be. */
 export interface Container {
   expected: string;
-  /** The place inside it, and the value there, that the mend sets. */
+  /** The place inside it, and the value there, that the fix sets. */
   example: { at: Path; value?: string; file?: string };
+  /**
+   * What a text in its place was probably meant to be. It may be a secret: whatever is not sure to be
+   * none gives undefined.
+   */
+  fromText?: (text: string) => { at: Path; value: string }[] | undefined;
   /** Rules about several of its values; called with the map as given, whatever is wrong in it. */
   whole?: (value: Readonly<Record<string, unknown>>) => Finding[];
 }
@@ -76,14 +86,19 @@ function leaf<T>(
   isType: (value: unknown) => value is T,
   options: { deferred: boolean },
 ): z.ZodUnknown {
-  const { check, ...meta } = rule;
+  const { check, meant, ...meta } = rule;
+  const misread = (value: unknown): Complaint => {
+    const isSingle = typeof value === "string" || typeof value === "number" || isFlag(value);
+    const instead = isSingle ? meant?.(String(value).trim()) : undefined;
+    return instead === undefined ? {} : { instead };
+  };
   return z
     .unknown()
     .check((ctx) => {
       if (options.deferred && isDeferred(ctx.value)) {
         return;
       }
-      const complaint = isType(ctx.value) ? check?.(ctx.value) : {};
+      const complaint = isType(ctx.value) ? check?.(ctx.value) : misread(ctx.value);
       if (complaint !== undefined) {
         const message = complaint.expected ?? rule.expected;
         ctx.issues.push({ code: "custom", input: ctx.value, message, params: { ...complaint } });
@@ -104,14 +119,30 @@ function isFlag(value: unknown): value is boolean {
   return typeof value === "boolean";
 }
 
+/** The rule, which offers a text without the blanks around it, if those are what is wrong. */
+function trimming(rule: Rule<string>): Rule<string> {
+  const { check } = rule;
+  if (check === undefined || rule.secret === true) return rule;
+  return {
+    ...rule,
+    check: (value) => {
+      const trimmed = value.trim();
+      const complaint = check(value);
+      const isMeant = trimmed !== "" && trimmed !== value && check(trimmed) === undefined;
+      return complaint && isMeant ? { instead: trimmed, ...complaint } : complaint;
+    },
+  };
+}
+
 /** A non-empty string. */
 export function text(rule: Rule<string>): z.ZodType<string> {
-  return leaf("text", rule, isText, { deferred: false }) as unknown as z.ZodType<string>;
+  const schema = leaf("text", trimming(rule), isText, { deferred: false });
+  return schema as unknown as z.ZodType<string>;
 }
 
 /** A non-empty string, or an `Output` or promise of one, which is passed over. */
 export function textInput(rule: Rule<string>): z.ZodType<pulumi.Input<string>> {
-  const schema = leaf("text", rule, isText, { deferred: true });
+  const schema = leaf("text", trimming(rule), isText, { deferred: true });
   return schema as unknown as z.ZodType<pulumi.Input<string>>;
 }
 
@@ -128,6 +159,11 @@ export function integer(
       expected: `a whole number${unit} from ${least} to ${most}`,
       example: String(rule.example),
       check: (value) => (value < least || value > most ? {} : undefined),
+      meant: (text) => {
+        const digits = /^(\d[\d\s_,]*)(\.0*)?$/.exec(text)?.[1];
+        const number = Number(digits?.replace(/\D/g, "") ?? NaN);
+        return number >= least && number <= most ? String(number) : undefined;
+      },
     },
     isInteger,
     { deferred: false },
@@ -135,18 +171,36 @@ export function integer(
   return schema as unknown as z.ZodType<number>;
 }
 
-/** `true` or `false`. */
-export function flag(example: boolean): z.ZodType<boolean> {
-  const rule = { expected: "true or false", example: String(example) };
+/**
+ * `true` or `false`.
+ *
+ * @param safe What to offer where nobody can tell what was meant.
+ */
+export function flag(safe: boolean): z.ZodType<boolean> {
+  const meant = (text: string) => {
+    if (/^(true|yes|y|on|1)$/i.test(text)) return "true";
+    return /^(false|no|n|off|0)$/i.test(text) ? "false" : undefined;
+  };
+  const rule = { expected: "true or false", example: String(safe), meant };
   return leaf("flag", rule, isFlag, { deferred: false }) as unknown as z.ZodType<boolean>;
 }
 
-/** One of a few words. */
-export function choice<T extends string>(words: readonly T[]): z.ZodType<T> {
+/**
+ * One of a few words.
+ *
+ * @param safe What to offer where nobody can tell which was meant.
+ */
+export function choice<T extends string>(words: readonly T[], safe = words[0]): z.ZodType<T> {
   const expected = `one of ${words.join(", ")}`;
+  const meant = (text: string) => nearest(text, words) ?? safe;
   const check = (value: string) =>
-    words.some((word) => word === value) ? undefined : { instead: nearest(value, words) };
-  return text({ expected, example: words[0], check }) as unknown as z.ZodType<T>;
+    words.some((word) => word === value) ? undefined : { instead: meant(value.trim()) };
+  return text({
+    expected,
+    ...(safe && { example: safe }),
+    check,
+    meant,
+  }) as unknown as z.ZodType<T>;
 }
 
 /** An object with exactly these keys. */

@@ -52,7 +52,7 @@ describe("settings that are wrong", () => {
     [/bindAddress: expected an IP address/],
     [/users\.alice\.password: expected a password of 1 to 72 bytes.*got a text of 80 bytes/],
     [/users\.alice\.acess: expected one of password, access.*did you mean access\?/],
-    [/users\.bob\.access: expected one of push, pull, got "write"/],
+    [/users\.bob\.access: expected one of push, pull, none, got "write"/],
     [/keepData: expected true or false/],
     [/clients\.web1\.host: expected a host name/],
     [/clients\.web1\.privateKey: expected a private key/],

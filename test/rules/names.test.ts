@@ -71,7 +71,11 @@ describe("an IP address", () => {
     expect(ipAddress(value)).toBeUndefined();
   });
 
-  it.each(["localhost", "10.0.0", "10.0.0.256", "10.0.0.5/24", "[::1]", "fe80::1%eth0", ":5443"])(
+  it("is offered for localhost, which is this machine alone", () => {
+    expect(ipAddress("localhost")).toEqual({ instead: "127.0.0.1" });
+  });
+
+  it.each(["10.0.0", "10.0.0.256", "10.0.0.5/24", "[::1]", "fe80::1%eth0", ":5443"])(
     "is not %s",
     (value) => {
       expect(ipAddress(value)).toEqual({});
