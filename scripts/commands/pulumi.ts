@@ -3,7 +3,7 @@ import { ownFolder } from "../paths";
 import { repairBrokenState, tellBrokenState } from "../pulumi/broken-state";
 import { prepareBackend } from "../pulumi/environment";
 import { endDeadLocks, requireWholeState } from "../pulumi/killed-run";
-import { ensureStack, runPulumi, settleSelection } from "../pulumi/run";
+import { ensureStack, isSelecting, runPulumi, settleSelection } from "../pulumi/run";
 import { setUp } from "../setup/set-up";
 import { isHelp, refuseHiddenFlags } from "./pulumi-arguments";
 
@@ -42,9 +42,9 @@ export async function pulumi(args: readonly string[]): Promise<number> {
     await repairBrokenState(context, cli);
   }
   if (WITH_ENGINE.includes(words[0] ?? "") && !isHelp(args)) await endDeadLocks(context, cli);
-  const before = readSelection(context.env, context.project);
+  const before = isSelecting(words) ? readSelection(context.env, context.project) : undefined;
   const code = await runPulumi(context, cli, args);
-  if (code === 0) await settleSelection(context, cli, before, words);
+  if (code === 0 && isSelecting(words)) await settleSelection(context, cli, before, words[1]);
   // Pulumi has said what it could not read, but not how that is brought back.
   else if (needsStack(args)) {
     requireWholeState(context);

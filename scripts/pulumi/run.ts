@@ -155,21 +155,25 @@ export async function isKnown(context: Context, cli: PulumiCli): Promise<boolean
   }
 }
 
+/** Whether a command, by its words, changes which stack is selected, or what it is called. */
+export function isSelecting([first, second = ""]: readonly string[]): boolean {
+  return first === "stack" && ["init", "rename", "rm", "select", "unselect"].includes(second);
+}
+
 /**
  * Does what has to follow a command that selects: the CLI remembers a selection for one spelling of
  * the checkout's path, and forgets it with whatever stack is removed or renamed.
  *
  * @param before What was selected before the command.
- * @param command The command's words, such as `stack` and `select`.
+ * @param command Such as `rm`.
  */
 export async function settleSelection(
   context: Context,
   cli: PulumiCli,
   before: string | undefined,
-  [first, second = ""]: readonly string[],
+  command = "",
 ): Promise<void> {
-  if (first !== "stack" || !SELECTING.includes(second)) return;
-  if (before !== undefined && ["rm", "rename"].includes(second)) {
+  if (before !== undefined && ["rm", "rename"].includes(command)) {
     // It fails if that one is gone, and then nothing is selected.
     await askPulumi(context, cli, ["stack", "select", before]).catch(() => undefined);
   }
@@ -180,6 +184,3 @@ export async function settleSelection(
     await askPulumi(context, cli, ["stack", ...args], { env: { PWD: other } });
   }
 }
-
-/** What changes which stack is selected, or how it is called. */
-const SELECTING = ["init", "rename", "rm", "select", "unselect"];

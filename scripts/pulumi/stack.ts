@@ -74,7 +74,7 @@ const workspace = z.object({
  *
  * @param home The CLI's folder, which has a file for each project.
  * @param checkouts The checkout's absolute path, in every way that it may be spelled; the CLI has its
- * own file for each of them.
+ * own file for each of them, and the last one that was selected counts.
  * @param backendUrl The backend that the stack is in.
  */
 export function selectedStack(
@@ -83,9 +83,14 @@ export function selectedStack(
   checkouts: readonly string[],
   backendUrl: string,
 ): string | undefined {
-  const found = checkouts.map((checkout) => {
-    const id = createHash("sha1").update(join(checkout, "Pulumi.yaml")).digest("hex");
-    const file = join(home, "workspaces", `${project}-${id}-workspace.json`);
+  const files = checkouts
+    .map((checkout) => {
+      const id = createHash("sha1").update(join(checkout, "Pulumi.yaml")).digest("hex");
+      return join(home, "workspaces", `${project}-${id}-workspace.json`);
+    })
+    .map((file) => ({ file, since: statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
+    .sort((one, other) => other.since - one.since);
+  const found = files.map(({ file }) => {
     const settings = readJson(file, workspace, [
       "Pulumi remembers there which stack is selected. Delete the file, then select the stack again:",
       "  npm run pulumi -- stack select NAME",

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -80,6 +80,23 @@ describe("the stacks on disk", () => {
     // The default would not be the one that is meant.
     writeFileSync(file, "{ broken");
     expect(() => selected("file:///a")).toThrow(`${file}: is no JSON`);
+  });
+
+  test("the last one that was selected counts, however the checkout's path was spelled", () => {
+    mkdirSync(join(folder, "workspaces"));
+    const select = (checkout: string, stack: string, at: number) => {
+      const id = createHash("sha1").update(join(checkout, "Pulumi.yaml")).digest("hex");
+      const file = join(folder, "workspaces", `hub-${id}-workspace.json`);
+      writeFileSync(file, JSON.stringify({ stacks: { "file:///a": stack } }));
+      utimesSync(file, at, at);
+    };
+    const selected = () => selectedStack(folder, "hub", ["/link", "/real"], "file:///a");
+    select("/real", "one", 1);
+    expect(selected()).toBe("one");
+    select("/link", "two", 2);
+    expect(selected()).toBe("two");
+    select("/real", "three", 3);
+    expect(selected()).toBe("three");
   });
 
   test("one exists once the local backend has its state, and is deployed once it has containers", () => {
