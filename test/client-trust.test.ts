@@ -81,15 +81,15 @@ describe("ClientTrust", () => {
   });
 
   it("gives sudo the password on standard input, which is secret then", async () => {
-    const { inputs } = await clientTrust({ user: "ops", password: "a password" });
-    expect(inputs.stdin).toEqual(secretInput(asRoot(script, "a password")));
+    const { inputs } = await clientTrust({ user: "ops", password: "secret-of-ops" });
+    expect(inputs.stdin).toEqual(secretInput(asRoot(script, "secret-of-ops")));
   });
 
   it("keeps keys and passwords secret, and out of commands and scripts", async () => {
     const { inputs } = await clientTrust({
       privateKey: "the key",
       privateKeyPassword: "its passphrase",
-      password: "a password",
+      password: "secret-of-ops",
       proxy: { host: "bastion", privateKey: "the bastion's key", hostKey },
     });
     expect(inputs.connection).toEqual(
@@ -98,12 +98,12 @@ describe("ClientTrust", () => {
         host: "10.0.0.11",
         privateKey: "the key",
         privateKeyPassword: "its passphrase",
-        password: "a password",
+        password: "secret-of-ops",
         proxy: { ...direct, host: "bastion", privateKey: "the bastion's key" },
       }),
     );
     expect(JSON.stringify({ ...inputs, connection: undefined })).not.toMatch(
-      /the key|passphrase|a password|bastion/,
+      /the key|passphrase|secret-of-ops|"bastion"/,
     );
   });
 
@@ -132,7 +132,7 @@ describe("ClientTrust", () => {
   });
 
   it("hands the login on, which makes the script secret", async () => {
-    const login = { user: "ci", password: "a password" };
+    const login = { user: "ci", password: "secret-of-ops" };
     const { inputs } = await clientTrust({ login });
     expect(inputs.stdin).toEqual(secretInput(renderClientScript({ ...values, login })));
   });

@@ -1,13 +1,13 @@
-import { copyFileSync, existsSync, readFileSync } from "node:fs";
-import { basename, join, relative } from "node:path";
+import { copyFileSync, existsSync } from "node:fs";
+import { join, relative } from "node:path";
 import { z } from "zod";
 import type { Context } from "../context";
+import { readJson } from "../files";
 import { ownFolder } from "../paths";
-import { Problem } from "../problem";
 import type { PulumiCli } from "./cli";
 import { exportState } from "./clients";
 import { askPulumi } from "./run";
-import { stateFile } from "./stack";
+import { stateFile, stateMend } from "./stack";
 import { nameOf } from "./urn";
 
 /** What of a resource says which others must stand before it. */
@@ -95,18 +95,5 @@ export async function tellBrokenState(context: Context, cli: PulumiCli): Promise
 }
 
 function readResources(file: string): z.infer<typeof resourcesSchema> {
-  try {
-    const { latest } = checkpointSchema.parse(JSON.parse(readFileSync(file, "utf8"))).checkpoint;
-    return latest?.resources ?? [];
-  } catch (error) {
-    const reason = error instanceof SyntaxError ? error.message : "it is no state of Pulumi's";
-    const where = relative(process.cwd(), file);
-    const previous = existsSync(`${file}.bak`)
-      ? [`The one before it is beside it: cp ${where}.bak ${where}`]
-      : [];
-    throw new Problem(`${basename(file)}: the stack's state cannot be read: ${reason}`, [
-      ...previous,
-      `Or bring ${where} back from a backup.`,
-    ]);
-  }
+  return readJson(file, checkpointSchema, stateMend(file))?.checkpoint.latest?.resources ?? [];
 }

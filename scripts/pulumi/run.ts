@@ -62,7 +62,7 @@ export async function runPulumi(
     const result = await running;
     onEnd?.();
     process.off("SIGTERM", forward);
-    await hideRewriting(checkout, context.stack.name);
+    await hideRewriting(checkout, shortName(context.stack.name));
     if (result.exitCode === 0) return 0;
     signal = result.signal ?? signal;
     if (signal !== undefined) return SIGNALLED + constants.signals[signal];

@@ -28,7 +28,7 @@ beforeEach(() => {
   [folder, programs] = [join(own, "checkout"), join(own, "programs")];
   mkdirSync(programs);
   mkdirSync(join(folder, "scripts"), { recursive: true });
-  for (const name of ["bootstrap.cjs", "lock-file.cjs", "package.json"]) {
+  for (const name of ["bootstrap.cjs", "lock-file.cjs", "temporary-folder.cjs", "package.json"]) {
     copyFileSync(join(checkout, "scripts", name), join(folder, "scripts", name));
   }
   writeFileSync(join(folder, "scripts/cli.ts"), "console.log('the CLI runs' as string);");

@@ -126,7 +126,9 @@ describe("the engine's answers", () => {
         "/images/nginx:1.30/json": { Id: "sha256:1" },
       };
       const url = request.url ?? "";
-      const answer = url.startsWith("/containers/json") ? [{ Names: ["/hub"] }] : answers[url];
+      const answer = url.startsWith("/containers/json")
+        ? [{ Names: ["/hub"], Labels: { "private-registry": "dev" } }]
+        : answers[url];
       response.statusCode = answer === undefined ? 404 : 200;
       response.end(JSON.stringify(answer ?? { message: "no such image" }));
     });
@@ -145,7 +147,11 @@ describe("the engine's answers", () => {
     const busy = createServer();
     await new Promise<void>((resolve) => busy.listen(0, "127.0.0.1", resolve));
     const { port } = busy.address() as { port: number };
-    expect(await portState(port, "127.0.0.1", api)).toEqual({ kind: "container", name: "hub" });
+    expect(await portState(port, "127.0.0.1", api)).toEqual({
+      kind: "container",
+      name: "hub",
+      isRegistry: true,
+    });
     expect(await portState(port, "127.0.0.1", undefined)).toEqual({ kind: "in use" });
     await new Promise((resolve) => busy.close(resolve));
     expect(await portState(port, "127.0.0.1", api)).toEqual({ kind: "free" });

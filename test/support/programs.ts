@@ -10,8 +10,8 @@ import { testPrograms } from "../../scripts/setup/programs";
 const present = [
   ...["git", "node", "npm", "npx"],
   ...["docker", "pulumi"],
-  ...["apt-get", "bash", "chpasswd", "dash", "df", "fallocate", "grep", "losetup", "sh", "sleep"],
-  ...["sync", "tar", "umount", "unshare"],
+  ...["apt-get", "bash", "chpasswd", "cksum", "cp", "dash", "df", "fallocate", "find", "grep"],
+  ...["losetup", "mv", "sh", "sleep", "sync", "tar", "umount", "unshare"],
 ];
 const allowed = new Set<string>([...present, ...testPrograms]);
 
