@@ -231,6 +231,13 @@ async function checkServer(context: Context, api: EngineApi): Promise<Finding[]>
   ];
 }
 
+/** A failed `up` leaves a stack without outputs. */
+const notPutOut: Finding = {
+  thing: "registry",
+  state: "unknown",
+  detail: "not asked: the stack has no output registryUrl, as after an up that failed",
+};
+
 function allThere(objects: readonly Deployed[]): Finding {
   const count = (kind: Deployed["kind"]) => {
     const number = objects.filter((one) => one.kind === kind).length;
