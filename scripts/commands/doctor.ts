@@ -219,22 +219,27 @@ function notLookedAt(thing: string, error: unknown): Finding {
 async function checkServer(context: Context, api: EngineApi): Promise<Finding[]> {
   const { env, home, parts, pins, store } = context;
   const cli = await findCli({ env, home, version: pins.pulumi, parts, store });
-  let server;
   try {
-    server = await knownServer(context, cli);
+    const server = await knownServer(context, cli);
+    if (server === undefined) return [];
+    const objects = server.objects.filter(({ kind }) => kind !== "image");
+    const troubles = await findTroubles(api, objects);
+    const asked = server.outputs && (await askRegistry(context, api, cli, server, server.outputs));
+    return [
+      ...(troubles.length === 0 ? [allThere(objects)] : troubles.map(troubleFinding)),
+      ...(asked ?? [notPutOut]),
+    ];
   } catch (error) {
     return [notLookedAt("registry", error)];
   }
-  if (server === undefined) return [];
-  const objects = server.objects.filter(({ kind }) => kind !== "image");
-  const troubles = await findTroubles(api, objects);
-  return [
-    ...(troubles.length === 0 ? [allThere(objects)] : troubles.map(troubleFinding)),
-    ...(server.outputs === undefined
-      ? []
-      : await askRegistry(context, api, cli, server, server.outputs)),
-  ];
 }
+
+/** A failed `up` leaves a stack without outputs. */
+const notPutOut: Finding = {
+  thing: "registry",
+  state: "unknown",
+  detail: "not asked: the stack has no output registryUrl, as after an up that failed",
+};
 
 function allThere(objects: readonly Deployed[]): Finding {
   const count = (kind: Deployed["kind"]) => {

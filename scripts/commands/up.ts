@@ -4,7 +4,7 @@ import { isRemote } from "../engine/address";
 import { EngineApi } from "../engine/api";
 import { requirePort } from "../engine/port";
 import { ownFolder } from "../paths";
-import { repairBrokenState } from "../pulumi/broken-state";
+import { repairBrokenState, requireReadableState } from "../pulumi/broken-state";
 import { takeUpKilledRun } from "../pulumi/killed-run";
 import { upWithClients } from "../pulumi/clients";
 import { ensureStack, askPulumi } from "../pulumi/run";
@@ -21,7 +21,10 @@ import { isHelp, withDefaults } from "./pulumi-arguments";
 /** `npm run up`: sets up whatever is missing, deploys, and tells what comes next. */
 export async function up(args: readonly string[]): Promise<number> {
   const context = readContext(args);
-  if (!isHelp(args)) await checkPortWhenNew(context);
+  if (!isHelp(args)) {
+    requireReadableState(context);
+    await checkPortWhenNew(context);
+  }
   const cli = await setUp(context, { engine: !isHelp(args), images: !isHelp(args) });
   if (!isHelp(args)) {
     await ensureStack(context, cli);

@@ -85,6 +85,7 @@ export function deployedObjects(deployment: unknown): Deployed[] {
 }
 
 const containerSchema = z.object({
+  RestartCount: z.number(),
   State: z.object({
     Running: z.boolean(),
     Paused: z.boolean(),
@@ -144,10 +145,12 @@ async function inspectAll(api: EngineApi, objects: readonly Deployed[]) {
 
 /** @param inspected What the engine says of a container. */
 export function troubleOf(deployed: Deployed, inspected: unknown): Trouble | undefined {
-  const { State, NetworkSettings } = containerSchema.parse(inspected);
+  const { RestartCount, State, NetworkSettings } = containerSchema.parse(inspected);
   const trouble = (kind: Trouble["kind"], detail: string) => ({ deployed, kind, detail });
   if (State.Paused) return trouble("paused", "paused");
-  if (State.Restarting) {
+  // Between two restarts it runs, and is not well yet.
+  const isWell = State.Health == null || State.Health.Status === "healthy";
+  if (State.Restarting || (RestartCount > 0 && !isWell)) {
     return trouble("crashing", `restarts again and again, exit code ${State.ExitCode}`);
   }
   if (!State.Running) return trouble("stopped", `stopped, exit code ${State.ExitCode}`);

@@ -75,6 +75,16 @@ export async function repairBrokenState(context: Context, cli: PulumiCli): Promi
 }
 
 /**
+ * Whatever else is looked at takes a state that cannot be read for one in which nothing is deployed.
+ *
+ * @throws Problem if the local backend of this checkout has such a state
+ */
+export function requireReadableState({ backend, project, stack }: Context): void {
+  const file = stateFile(ownFolder, project.name, stack.name);
+  if (backend.backend === "ours" && existsSync(file)) readResources(file);
+}
+
+/**
  * Says the cure if the state in a backend of the user's is what made a command fail: others may work
  * with it, so it is not repaired without a word.
  */

@@ -9,7 +9,9 @@ export interface Operation {
   since: number;
 }
 
-const resourceSchema = z.object({ parent: z.string().optional() }).nullish();
+const resourceSchema = z
+  .object({ parent: z.string().optional(), custom: z.boolean().optional() })
+  .nullish();
 const metadataSchema = z.object({
   metadata: z.object({
     urn: z.string(),
@@ -39,8 +41,10 @@ export class Operations {
     this.lastEvent = this.now();
     const { data } = eventSchema.safeParse(event);
     const begun = data?.resourcePreEvent?.metadata;
-    if (begun) {
-      const parent = (begun.new ?? begun.old)?.parent ?? "";
+    const resource = begun?.new ?? begun?.old;
+    // A component lasts as long as the program has something to say of it, and is nothing to wait for.
+    if (begun && resource?.custom === true && begun.op !== "same") {
+      const { parent = "" } = resource;
       this.running.set(keyOf(begun), { urn: begun.urn, parent, since: this.now() });
     }
     const ended = (data?.resOutputsEvent ?? data?.resOpFailedEvent)?.metadata;

@@ -47,7 +47,8 @@ describe("what is deployed", () => {
 
 describe("a container", () => {
   const deployed = { kind: "container", networks: ["net"] } as unknown as Deployed;
-  const inspected = (state: object, networks: object = { net: { NetworkID: "1" } }) => ({
+  const inspected = (state: object, networks: object = { net: { NetworkID: "1" } }, count = 0) => ({
+    RestartCount: count,
     State: { Running: true, Paused: false, Restarting: false, ExitCode: 0, ...state },
     NetworkSettings: { Networks: networks },
   });
@@ -56,6 +57,14 @@ describe("a container", () => {
     expect(troubleOf(deployed, inspected({}))).toBeUndefined();
     const byId = { ...deployed, networks: ["1"] };
     expect(troubleOf(byId, inspected({ Health: { Status: "healthy" } }))).toBeUndefined();
+  });
+
+  it("that crashed once and is well again is well; between two crashes it is not", () => {
+    const network = { net: { NetworkID: "1" } };
+    const of = (Status: string) =>
+      troubleOf(deployed, inspected({ Health: { Status } }, network, 3));
+    expect(of("healthy")).toBeUndefined();
+    expect(of("starting")).toMatchObject({ kind: "crashing" });
   });
 
   it.each([

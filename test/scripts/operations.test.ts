@@ -3,8 +3,9 @@ import { type Operation, Operations } from "../../scripts/pulumi/operations";
 
 const client = "urn:pulumi:dev::p::private-registry:index:ClientTrust";
 
-function event(kind: string, urn: string, op = "update", parent = client) {
-  return { sequence: 1, [kind]: { metadata: { urn, op, old: null, new: { parent } } } };
+function event(kind: string, urn: string, op = "update", custom = true) {
+  const resource = { parent: client, ...(custom && { custom }) };
+  return { sequence: 1, [kind]: { metadata: { urn, op, old: null, new: resource } } };
 }
 
 describe("what Pulumi is doing", () => {
@@ -37,6 +38,14 @@ describe("what Pulumi is doing", () => {
     const operations = start("web1");
     now = 60;
     expect(overdue(operations)).toEqual([]);
+    now = 61;
+    expect(overdue(operations)).toEqual(["web1"]);
+  });
+
+  it("is overdue though the components are not done, and what stays the same was never in hand", () => {
+    const operations = start("web1");
+    operations.take(event("resourcePreEvent", "stack", "update", false));
+    operations.take(event("resourcePreEvent", "network", "same"));
     now = 61;
     expect(overdue(operations)).toEqual(["web1"]);
   });

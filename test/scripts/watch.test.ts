@@ -22,7 +22,7 @@ const component = "urn:pulumi:dev::p::private-registry:index:ClientTrust::regist
 const command = `${component.replace("::registry", "$command:remote:Command::registry")}-trust`;
 
 function begun(urn: string, parent: string): string {
-  const metadata = { urn, op: "update", old: { parent }, new: { parent } };
+  const metadata = { urn, op: "update", old: null, new: { parent, custom: true } };
   return JSON.stringify({ sequence: 1, resourcePreEvent: { metadata } });
 }
 
