@@ -192,8 +192,8 @@ function meantBy(
 ): Meant | undefined {
   const key = String(path.at(-1));
   const given = valueAt(value, path);
-  const withPath = pathWithin(key);
-  if (path.length === 1 && withPath !== undefined && known.includes(String(withPath[0]))) {
+  const withPath = pathWithin(key, rules);
+  if (path.length === 1 && known.includes(String(withPath[0])) && withPath.length > 1) {
     return { guess: "set without --path?", path: withPath, given };
   }
   const name = splitName(path, rules, value);
@@ -206,14 +206,15 @@ function meantBy(
     : { guess: `did you mean ${near}?`, path: [...path.slice(0, -1), near], given };
 }
 
-/** `users.alice.access`, as it was set without --path. */
-function pathWithin(key: string): Path | undefined {
-  return /^[A-Za-z]+([.[].*)$/.test(key)
-    ? key
-        .split(/[.[\]]+/)
-        .filter((step) => step !== "")
-        .map((step) => (/^\d+$/.test(step) ? Number(step) : step.replace(/^"(.*)"$/, "$1")))
-    : undefined;
+/** What `users.alice.access` means with --path; a name with dots in it is put together. */
+function pathWithin(key: string, rules: z.ZodType): Path {
+  const steps = [...key.matchAll(/\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.[\]]+)/g)].map(
+    ([, quoted, index, plain]) => quoted ?? (index === undefined ? (plain ?? "") : Number(index)),
+  );
+  const name = steps.slice(1, -1).join(".");
+  const joined = [...steps.slice(0, 1), name, ...steps.slice(-1)];
+  const isName = schemaAt(rules, steps) === undefined && schemaAt(rules, joined) !== undefined;
+  return steps.length > 3 && isName ? joined : steps;
 }
 
 /** `users.john.doe.access` is the user john with an unknown key doe, and john.doe was meant. */
@@ -259,6 +260,7 @@ function fixOfUnknown(
   }
   const hidden = isHidden(path, source);
   const set = setCommands(meant.path, hidden ? undefined : meant.given, rules, namespace);
+  if (set.length === 0) return `; remove it with: ${remove}`;
   return `; move it with: ${[remove, ...set].join(" && ")}`;
 }
 

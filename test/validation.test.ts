@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { describe, expect, it } from "vitest";
 import { formatPath, setCommand } from "../components/config-commands";
 import type { PrivateRegistryArgs } from "../components/private-registry";
+import { quote } from "../components/render/shell";
 import { registryRules } from "../components/rules/registry";
 import { nearest } from "../components/rules/schema";
 import { checkArgs, findProblems } from "../components/validation";
@@ -587,6 +588,19 @@ describe("a problem is told with what was expected, what was got and its mend", 
       `["users.alice.password"]: expected one of ${topKeys}, got an unknown key (set without ` +
         "--path?); move it with: pulumi config rm private-registry:users.alice.password && " +
         "pulumi config set --secret --path private-registry:users.alice.password",
+    ],
+    ...['users["john.doe"].access', "users.john.doe.access"].map(
+      (key): [Record<string, unknown>, string] => [
+        { [key]: "pull" },
+        `[${JSON.stringify(key)}]: expected one of ${topKeys}, got an unknown key (set without ` +
+          `--path?); move it with: pulumi config rm ${quote(`private-registry:${key}`)} && ` +
+          `pulumi config set --path 'private-registry:users["john.doe"].access' pull`,
+      ],
+    ),
+    [
+      { "users.alice.role": "x" },
+      `["users.alice.role"]: expected one of ${topKeys}, got an unknown key (set without --path?); ` +
+        "remove it with: pulumi config rm private-registry:users.alice.role",
     ],
   ];
 

@@ -181,8 +181,8 @@ describe("the commands that are told for", () => {
     ],
     [
       "a setting without --path",
-      { "users.alice.access": "pull", "images.nginx": "nginx:1" },
-      { users: { alice: { access: "pull" } }, images: { nginx: "nginx:1" } },
+      { "users.john.doe.access": "pull", "images.nginx": "nginx:1" },
+      { users: { "john.doe": { access: "pull" } }, images: { nginx: "nginx:1" } },
     ],
     [
       "a list without --path",
