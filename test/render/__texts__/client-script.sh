@@ -1735,6 +1735,12 @@ pull_with_docker() {
     *" docker:$user"*) [ -S "/run/user/$uid/docker.sock" ] || account=$user ;;
   esac
   find_docker
+  case $1:$docker in
+    'docker of '*:docker)
+      not_proved "$1" 'its daemon does not run'
+      return
+      ;;
+  esac
   case "$keepers " in
     *" docker:$account "*) logged_in=yes ;;
     *) docker="$docker --config /nonexistent" ;;
@@ -1881,7 +1887,7 @@ $2" 2>&1) || code=$?
   fi
   [ "$code" -ne 124 ] || words='the pull did not end within a minute'
   case $code:$words in
-    127:*) not_proved "$1" "$words" ;;
+    127:*) not_proved "$1" "there is no program to ask it with: $words" ;;
     *'annot connect to the Docker daemon'* | *'docker daemon running'* | *'dial unix'*)
       not_proved "$1" "its daemon does not run, or not for $account"
       ;;
