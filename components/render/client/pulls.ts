@@ -127,7 +127,8 @@ pull_with_containerd() {
 pull_with_ctr() {
   certificates=$4
   find_service "$1" "$2" "$3" "--address '$2'" || return 0
-  pull_each "$1" "$ctr content fetch --hosts-dir '$4' \\"\\$image\\" &&
+  # Its progress would hide what it says in the end.
+  pull_each "$1" "$ctr content fetch --hosts-dir '$4' \\"\\$image\\" >/dev/null &&
     $ctr images rm --sync \\"\\$image\\""
 }
 
