@@ -117,16 +117,17 @@ describe("the file of logins of an ordinary user", () => {
     expect(await listing(machine)).toBe(before);
   });
 
-  it("leads root nowhere when it becomes a link to another's", async () => {
+  it("leads root nowhere when it becomes a link to a file that is not theirs", async () => {
     await run("apply");
-    await machine.exec(
-      `umask 077; echo '{"auths": {}}' >/root/theirs.json; rm ${file}; ln -s /root/theirs.json ${file}`,
-    );
-    const { exitCode, stderr } = await run("remove");
-    expect(exitCode).toBe(1);
-    expect(stderr).toContain(`${file}: alice cannot read it`);
-    expect((await machine.exec("cat /root/theirs.json")).stdout).toBe('{"auths": {}}\n');
-    await machine.exec(`rm ${file} /root/theirs.json`);
+    await machine.exec(`mv ${file} /etc/theirs.json; ln -s /etc/theirs.json ${file}
+      chown root: /etc/theirs.json; chmod 644 /etc/theirs.json; cp -p /etc/theirs.json /copy`);
+    for (const command of ["apply", "remove"]) {
+      const { exitCode, stderr } = await run(command);
+      expect(exitCode).toBe(1);
+      expect(stderr).toContain(command === "apply" ? "cannot" : `${file}: alice cannot write it`);
+      await machine.exec(`cmp /etc/theirs.json /copy; [ -L ${file} ]`);
+    }
+    await machine.exec(`rm ${file} /etc/theirs.json`);
     expect((await run("remove")).exitCode).toBe(0);
     await machine.exec("rm -rf /home/alice/.docker");
     expect(await listing(machine)).toBe(before);
