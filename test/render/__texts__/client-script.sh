@@ -1320,7 +1320,7 @@ is_as_left() {
   case $(cat "$kept.after") in
     "$(printf '%s' "$now" | cksum) alone") ;;
     "$(printf '%s' "$now" | cksum)")
-      # The landed version's: others may have changed the file before it wrote that.
+      # The first version's: others may have changed the file before it wrote that.
       [ "$(others_in "$now")" = "$(others_in "$(cat "$copy" 2>/dev/null || echo '{}')")" ]
       ;;
     *) return 1 ;;
