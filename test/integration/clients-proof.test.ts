@@ -86,6 +86,54 @@ describe("Docker", () => {
   });
 });
 
+describe("the file of logins of an ordinary user", () => {
+  const file = "/home/alice/.docker/config.json";
+  let machine: Machine;
+  let before: string;
+
+  /** As with sudo. */
+  const run = (command: string) =>
+    machine.exec(`SUDO_USER=alice sh -s -- ${command}`, {
+      stdin: script({ login }),
+      reject: false,
+    });
+
+  beforeAll(async () => {
+    machine = await startMachine({ network });
+    await machine.exec("useradd --create-home --groups docker alice");
+    before = await listing(machine);
+  });
+  afterAll(() => machine.stop());
+
+  it("is theirs, and keeps what they add", async () => {
+    expect((await run("apply")).stdout).toContain("docker: alice is logged in as client\n");
+    expect((await machine.exec(`stat -c '%U %a' ${file}`)).stdout).toBe("alice 600\n");
+    await machine.exec(`sed -i 's/"auths": {/&"a.test": {"auth": "eDp5"},/' ${file}`);
+    await run("apply");
+    expect(await run("remove")).toMatchObject({ exitCode: 0, stderr: "" });
+    const { stdout } = await machine.exec(`cat ${file}`);
+    expect(JSON.parse(stdout)).toEqual({ auths: { "a.test": { auth: "eDp5" } } });
+    await machine.exec("rm -r /home/alice/.docker");
+    expect(await listing(machine)).toBe(before);
+  });
+
+  it("leads root nowhere when it becomes a link to a file that is not theirs", async () => {
+    await run("apply");
+    await machine.exec(`mv ${file} /etc/theirs.json; ln -s /etc/theirs.json ${file}
+      chown root: /etc/theirs.json; chmod 644 /etc/theirs.json; cp -p /etc/theirs.json /copy`);
+    for (const command of ["apply", "remove"]) {
+      const { exitCode, stderr } = await run(command);
+      expect(exitCode).toBe(1);
+      expect(stderr).toContain(command === "apply" ? "cannot" : `${file}: alice cannot write it`);
+      await machine.exec(`cmp /etc/theirs.json /copy; [ -L ${file} ]`);
+    }
+    await machine.exec(`rm ${file} /etc/theirs.json`);
+    expect((await run("remove")).exitCode).toBe(0);
+    await machine.exec("rm -rf /home/alice/.docker");
+    expect(await listing(machine)).toBe(before);
+  });
+});
+
 describe("podman", () => {
   const first = "/run/containers/0/auth.json";
   const theirs = '{"auths": {"hub.test": {"auth": "YWxpY2U6d3Jvbmc="}, "a.test": {}}}';

@@ -44,7 +44,8 @@ export XDG_RUNTIME_DIR="$run" ROOTLESSKIT_STATE_DIR=/run HOME=/home/alice
 dockerd --data-root /var/lib/docker/alice --exec-root /run/alice --pidfile /run/alice.pid \\
   --bridge none --iptables=false --host "unix://$run/docker.sock" >/var/log/alice.log 2>&1 &
 for i in $(seq 300); do
-  docker --host "unix://$run/docker.sock" version >/dev/null 2>&1 && exec chown -R alice: /home/alice
+  docker --host "unix://$run/docker.sock" version >/dev/null 2>&1 &&
+    exec chown -R alice: /home/alice "$run"
   sleep 0.1
 done
 tail -n 20 /var/log/alice.log

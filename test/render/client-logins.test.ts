@@ -310,7 +310,7 @@ describe("a login", () => {
   });
 });
 
-describe("the landed version's state", () => {
+describe("the first version's state", () => {
   /** As that version logged in, and wrote down what it had done. */
   const landed = (...between: (() => void)[]) => {
     const logins = join(folder, "state/logins");

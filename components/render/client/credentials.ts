@@ -5,7 +5,7 @@
  *
  * For each file, the folder `logins` of this script's state has
  * - `.before`: the file as it is to be once this script's logins are gone; none if there was no file;
- * - `.after`: the checksum of the file as this script left it, and `alone` (the landed version wrote
+ * - `.after`: the checksum of the file as this script left it, and `alone` (the first version wrote
  *   no such word, and also the checksums of what others had changed);
  * - `.helper`: lines `REGISTRY JSON`, the logins that a credential helper had before.
  */
@@ -251,7 +251,7 @@ is_as_left() {
   case $(cat "$kept.after") in
     "$(printf '%s' "$now" | cksum) alone") ;;
     "$(printf '%s' "$now" | cksum)")
-      # The landed version's: others may have changed the file before it wrote that.
+      # The first version's: others may have changed the file before it wrote that.
       [ "$(others_in "$now")" = "$(others_in "$(cat "$copy" 2>/dev/null || echo '{}')")" ]
       ;;
     *) return 1 ;;

@@ -54,6 +54,12 @@ pull_with_docker() {
     *" docker:$user"*) [ -S "/run/user/$uid/docker.sock" ] || account=$user ;;
   esac
   find_docker
+  case $1:$docker in
+    'docker of '*:docker)
+      not_proved "$1" 'its daemon does not run'
+      return
+      ;;
+  esac
   case "$keepers " in
     *" docker:$account "*) logged_in=yes ;;
     *) docker="$docker --config /nonexistent" ;;
@@ -121,7 +127,8 @@ pull_with_containerd() {
 pull_with_ctr() {
   certificates=$4
   find_service "$1" "$2" "$3" "--address '$2'" || return 0
-  pull_each "$1" "$ctr content fetch --hosts-dir '$4' \\"\\$image\\" &&
+  # Its progress would hide what it says in the end.
+  pull_each "$1" "$ctr content fetch --hosts-dir '$4' \\"\\$image\\" >/dev/null &&
     $ctr images rm --sync \\"\\$image\\""
 }
 
@@ -200,7 +207,7 @@ $2" 2>&1) || code=$?
   fi
   [ "$code" -ne 124 ] || words='the pull did not end within a minute'
   case $code:$words in
-    127:*) not_proved "$1" "$words" ;;
+    127:*) not_proved "$1" "there is no program to ask it with: $words" ;;
     *'annot connect to the Docker daemon'* | *'docker daemon running'* | *'dial unix'*)
       not_proved "$1" "its daemon does not run, or not for $account"
       ;;

@@ -2228,7 +2228,7 @@ is_as_left() {
   case $(cat "$kept.after") in
     "$(printf '%s' "$now" | cksum) alone") ;;
     "$(printf '%s' "$now" | cksum)")
-      # The landed version's: others may have changed the file before it wrote that.
+      # The first version's: others may have changed the file before it wrote that.
       [ "$(others_in "$now")" = "$(others_in "$(cat "$copy" 2>/dev/null || echo '{}')")" ]
       ;;
     *) return 1 ;;
@@ -2643,6 +2643,12 @@ pull_with_docker() {
     *" docker:$user"*) [ -S "/run/user/$uid/docker.sock" ] || account=$user ;;
   esac
   find_docker
+  case $1:$docker in
+    'docker of '*:docker)
+      not_proved "$1" 'its daemon does not run'
+      return
+      ;;
+  esac
   case "$keepers " in
     *" docker:$account "*) logged_in=yes ;;
     *) docker="$docker --config /nonexistent" ;;
@@ -2710,7 +2716,8 @@ pull_with_containerd() {
 pull_with_ctr() {
   certificates=$4
   find_service "$1" "$2" "$3" "--address '$2'" || return 0
-  pull_each "$1" "$ctr content fetch --hosts-dir '$4' \"\$image\" &&
+  # Its progress would hide what it says in the end.
+  pull_each "$1" "$ctr content fetch --hosts-dir '$4' \"\$image\" >/dev/null &&
     $ctr images rm --sync \"\$image\""
 }
 
@@ -2789,7 +2796,7 @@ $2" 2>&1) || code=$?
   fi
   [ "$code" -ne 124 ] || words='the pull did not end within a minute'
   case $code:$words in
-    127:*) not_proved "$1" "$words" ;;
+    127:*) not_proved "$1" "there is no program to ask it with: $words" ;;
     *'annot connect to the Docker daemon'* | *'docker daemon running'* | *'dial unix'*)
       not_proved "$1" "its daemon does not run, or not for $account"
       ;;
