@@ -87,23 +87,23 @@ describe("ClientTrust", () => {
 
   it("keeps keys and passwords secret, and out of commands and scripts", async () => {
     const { inputs } = await clientTrust({
-      privateKey: "the key",
-      privateKeyPassword: "its passphrase",
+      privateKey: "key-of-ops",
+      privateKeyPassword: "passphrase-of-ops",
       password: "secret-of-ops",
-      proxy: { host: "bastion", privateKey: "the bastion's key", hostKey },
+      proxy: { host: "bastion", privateKey: "key-of-bastion", hostKey },
     });
     expect(inputs.connection).toEqual(
       secretInput({
         ...direct,
         host: "10.0.0.11",
-        privateKey: "the key",
-        privateKeyPassword: "its passphrase",
+        privateKey: "key-of-ops",
+        privateKeyPassword: "passphrase-of-ops",
         password: "secret-of-ops",
-        proxy: { ...direct, host: "bastion", privateKey: "the bastion's key" },
+        proxy: { ...direct, host: "bastion", privateKey: "key-of-bastion" },
       }),
     );
     expect(JSON.stringify({ ...inputs, connection: undefined })).not.toMatch(
-      /the key|passphrase|secret-of-ops|"bastion"/,
+      /key-of|passphrase-of|secret-of|"bastion"/,
     );
   });
 
