@@ -3,6 +3,7 @@ import { adopt } from "./client/adopt";
 import { block } from "./client/block";
 import { byHand } from "./client/by-hand";
 import { containerd } from "./client/containerd";
+import { credentials } from "./client/credentials";
 import { docker } from "./client/docker";
 import { hostKey } from "./client/host-key";
 import { hostsFile } from "./client/hosts";
@@ -12,6 +13,7 @@ import { main } from "./client/main";
 import { manifest } from "./client/manifest";
 import { podman } from "./client/podman";
 import { proof } from "./client/proof";
+import { pulls } from "./client/pulls";
 import { rancher } from "./client/rancher";
 import { services } from "./client/services";
 import { systemStore } from "./client/system-store";
@@ -123,7 +125,9 @@ export function renderClientScript(values: ClientScriptValues): string {
     rancher,
     systemStore,
     proof,
+    credentials,
     loginPart,
+    pulls,
     hostKey,
     adopt,
     byHand,
@@ -194,8 +198,9 @@ runtimes=${quote((runtimes ?? []).join(" "))}
 system_trust=${systemTrust ? "yes" : "no"}
 ca_pem=${quote(caPem?.trim() ?? "")}
 # Made anew, or programs would be handed what the session's environment has by such a name; or told
-# of credentials elsewhere.
-unset login_password login_basic DOCKER_CONFIG REGISTRY_AUTH_FILE
+# of credentials or runtimes elsewhere.
+unset login_password login_basic DOCKER_CONFIG DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS_VERIFY \\
+  DOCKER_CONTENT_TRUST DOCKER_DEFAULT_PLATFORM REGISTRY_AUTH_FILE CONTAINER_HOST
 # The user of the registry that this machine is left logged in as; nobody if empty.
 login_user=${quote(user)}
 login_password=${quote(password)}

@@ -75,11 +75,11 @@ describe.each([
 
   it("is set up, restarted once, and says how", async () => {
     expect(await apply()).toBe(`--- private-registry private-registry-test ---
-containerd: trusts hub.test, hub.test:443, ${registry.ip}, ${registry.ip}:443
 containerd: its CRI reads /etc/containerd/certs.d, by config_path in ${toml}
 not in use: docker, podman
 hosts: hub.test at ${registry.ip}
 proved with curl: hub.test, ${registry.ip}
+containerd: trusts hub.test, hub.test:443, ${registry.ip}, ${registry.ip}:443, proved by a pull
 `);
     expect(await restarts()).toBe("restarted\n");
     expect((await current()).replace(/# BEGIN private-registry\n(.*\n)+?# END .*\n/, "")).toBe(
@@ -332,7 +332,7 @@ describe.each([
 
   it("has registries.yaml, and is restarted once", async () => {
     const said = await apply({ hosts: ["hub.test"] });
-    expect(said).toContain(`${kind}: trusts hub.test, hub.test:443\n`);
+    expect(said).toContain(`${kind}: trusts hub.test, hub.test:443; not proved: `);
     const ca = "/var/lib/private-registry/private-registry-test/ca.crt";
     expect((await machine.exec(`cat ${yaml}`)).stdout).toBe(`configs: # private-registry
 # BEGIN private-registry private-registry-test
@@ -397,7 +397,7 @@ describe("a machine with MicroK8s", () => {
   it("has a hosts.toml in MicroK8s' own folder until it is removed", async () => {
     const before = await machine.exec(`find ${folder}`);
     const { stdout } = await machine.exec("sh -s", { stdin: script({ hosts: ["hub.test"] }) });
-    expect(stdout).toContain("microk8s: trusts hub.test, hub.test:443\n");
+    expect(stdout).toContain("microk8s: trusts hub.test, hub.test:443; not proved: it");
     const { stdout: file } = await machine.exec(`cat ${folder}/hub.test:443/hosts.toml`);
     expect(file).toContain('[host."https://hub.test:443"]\n');
     await machine.exec("sh -s -- remove", { stdin: script() });

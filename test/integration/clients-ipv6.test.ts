@@ -86,7 +86,9 @@ describe("clients with IPv6 addresses and SSH on another port", () => {
     for (const report of Object.values(reports)) {
       expect(report).toContain(`proved with curl: ${network.gateway}, hub.test`);
     }
-    expect(reports.docker).toContain(`docker: trusts ${registry}, hub.test:${port}\n`);
+    expect(reports.docker).toContain(
+      `docker: trusts ${registry}, hub.test:${port}, proved by a pull\n`,
+    );
   });
 
   it("log in by the address, and push and pull by a name of it", async () => {

@@ -125,6 +125,7 @@ describe("machines with a login", () => {
   it("tell who is logged in, and pull for a proof", () => {
     expect(report("docker")).toContain("docker: root is logged in as ci\n");
     expect(report("docker")).toContain("docker: pulled an image for a proof");
+    expect(report("docker")).toMatch(/docker: trusts .*, proved by a pull\n/);
     expect(report("ops")).toContain("docker: ops is logged in as ci\n");
     expect(report("sudoer")).toContain("docker: root is logged in as ci\n");
     expect(report("podman")).toContain("podman: root is logged in as ci\n");

@@ -66,7 +66,8 @@ describe("a machine with a Docker of the user's own", () => {
 
   it("is set up in the user's home, as the user's", async () => {
     expect(await run("sh -s -- apply")).toContain(
-      "docker: trusts hub.test, hub.test:443\ndocker of alice: trusts hub.test, hub.test:443\n",
+      "docker: trusts hub.test, hub.test:443, proved by a pull\n" +
+        "docker of alice: trusts hub.test, hub.test:443, proved by a pull\n",
     );
     const { stdout } = await machine.exec("find /home/alice/.config -exec stat -c '%U:%G %n' {} +");
     const folder = "alice:alice /home/alice/.config/docker/certs.d";

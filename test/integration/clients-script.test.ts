@@ -54,10 +54,10 @@ describe("a machine with Docker", () => {
   it("is set up, and says what was done and how it was proved", async () => {
     const { stdout, stderr } = await machine.exec("sh -s -- apply", { stdin: script() });
     expect(stdout).toBe(`--- private-registry private-registry-test ---
-docker: trusts hub.test, hub.test:443, ${registry.ip}, ${registry.ip}:443
 not in use: podman, containerd
 hosts: hub.test at ${registry.ip}
 proved with curl: hub.test, ${registry.ip}
+docker: trusts hub.test, hub.test:443, ${registry.ip}, ${registry.ip}:443, proved by a pull
 `);
     expect(stderr).toBe("");
   });
@@ -138,7 +138,7 @@ proved with curl: hub.test, ${registry.ip}
   it("pulls with containerd's own client when containerd is asked for", async () => {
     const { stdout } = await machine.exec("sh -s", { stdin: script({ runtimes: ["containerd"] }) });
     expect(stdout).toContain(
-      `containerd: trusts hub.test, hub.test:443, ${registry.ip}, ${registry.ip}:443\n`,
+      `containerd: trusts hub.test, hub.test:443, ${registry.ip}, ${registry.ip}:443; not proved: `,
     );
     expect(stdout).toContain("containerd: its CRI reads /etc/containerd/certs.d, by config_path");
     const { name, password } = registryUser;
@@ -284,10 +284,10 @@ describe("a machine with podman and skopeo", () => {
   it("is set up, logs in, pushes and pulls by name and by address", async () => {
     const { stdout } = await machine.exec("sh -s", { stdin: script() });
     expect(stdout).toBe(`--- private-registry private-registry-test ---
-podman: trusts hub.test, hub.test:443, ${registry.ip}, ${registry.ip}:443
 not in use: docker, containerd
 hosts: hub.test at ${registry.ip}
 proved with curl: hub.test, ${registry.ip}
+podman: trusts hub.test, hub.test:443, ${registry.ip}, ${registry.ip}:443, proved by a pull
 `);
     const { name, password } = registryUser;
     for (const host of ["hub.test", "hub.test:443", registry.ip, `${registry.ip}:443`]) {

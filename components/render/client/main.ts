@@ -16,8 +16,13 @@ chosen() {
   fi
 }
 
+# RUNTIME: one that is there has to prove it (see prove_pulls).
 say_trusts() {
-  [ -z "$ca_pem" ] || say "$1: trusts $names$later"
+  if [ -z "$later" ]; then
+    to_prove="$to_prove$1$newline"
+  elif [ -n "$ca_pem" ]; then
+    say "$1: trusts $names$later"
+  fi
 }
 
 # RUNTIME: whether it is there and set up.
@@ -158,9 +163,12 @@ on_exit() {
   [ -z "$unfinished" ] || rm -f "$unfinished"
   if [ -n "$locked" ]; then
     rm -f "$state/file.new"
-    [ "$status" -eq 0 ] || [ "$undo_on_failure" = no ] || undo
-    release_lock
+    rm -rf "$scratch"
   fi
+  if [ "$status" -ne 0 ] && [ "$undo_on_failure" = yes ]; then
+    undo
+  fi
+  release_lock
   exit "$status"
 }
 
@@ -187,15 +195,14 @@ main() {
   trap 'exit 143' TERM
   ask_password
   # No command can read on in the script, which may be standard input.
-  run </dev/null
+  run_command </dev/null
 }
 
-run() {
+run_command() {
   take_lock
   recover_files
   read_manifests
   find_user
-  find_untouched
   show_host_key
   say "$heading"
   adopt

@@ -111,11 +111,8 @@ ask_with_openssl() {
   esac
   [ -z "$ca_file" ] || set -- -CAfile "$ca_file" "$@"
   set -- openssl s_client -quiet -connect "$authority" -verify_return_error "$@"
-  if command -v timeout >/dev/null; then
-    set -- timeout 30 "$@"
-  fi
   words=$(printf 'GET /v2/ HTTP/1.1\\r\\nHost: %s\\r\\nConnection: close\\r\\n\\r\\n' "$authority" |
-    "$@" 2>&1) || :
+    $limit "$@" 2>&1) || :
   status_of "$words"
   words=$(printf '%s' "$words" | grep -i error | head -n 1)
 }
@@ -134,13 +131,17 @@ status_of() {
 # WORDS: what to do about them.
 mend() {
   case $1 in
-    *esolv* | *'ame or service'* | *'in name resolution'* | *'bad address'* | *'odename'*)
+    *esolv* | *'ame or service'* | *'in name resolution'* | *'bad address'* | *'odename'* | \\
+      *'no such host'*)
       say 'this machine does not know the name: set registryAddress for a hosts entry,' \\
         'or add the name to the DNS that this machine asks'
       ;;
     *' answered HTTP '*)
       say 'something else than the registry may have that address, or the registry is not well:' \\
         "check where the name leads, and the registry's containers"
+      ;;
+    *'not yet valid'* | *'not yet activated'* | *'not yet been activated'* | *expired*)
+      mend_clock "$1"
       ;;
     *ertificate* | *verif* | *SSL* | *TLS*)
       say 'either another server answers there, or the registry has a certificate of another CA' \\
@@ -151,5 +152,98 @@ mend() {
         'and that the name leads to the right address'
       ;;
   esac
+}
+
+# WORDS: what to do about a certificate that is not valid yet, or not any more. Either this
+# machine's clock is wrong, which a comparison with the registry's tells, or the certificate is.
+mend_clock() {
+  difference=$(clock_difference "$1")
+  clock=$(date -u '+%Y-%m-%d %H:%M:%S UTC')
+  if [ -z "$difference" ]; then
+    say "either this machine's clock is wrong ($clock): then set it, such as with" \\
+      "\\"$(clock_command)\\"; or the certificate is: then run \\"pulumi up\\" again"
+  elif [ "$difference" -gt 5 ] || [ "$difference" -lt -5 ]; then
+    direction='ahead of'
+    [ "$difference" -gt 0 ] || direction=behind
+    say "this machine's clock ($clock) is $(duration "\${difference#-}") $direction the registry's:" \\
+      "set the one that is wrong, such as with \\"$(clock_command)\\", then run this again"
+  else
+    say "this machine's clock ($clock) and the registry's agree, so the certificate has ended or" \\
+      'has not begun: run "pulumi up" again'
+  fi
+}
+
+# WORDS: by how many seconds this machine's clock is ahead of the registry's, or behind if below 0;
+# nothing if that cannot be known. Programs in Go say both times.
+clock_difference() {
+  dates=$(ask_date | tr -d '\\r' | sed -n 's/^ *[Dd]ate: *//p' | head -n 1)
+  if [ -n "$dates" ]; then
+    dates="$(date -u '+%a, %d %b %Y %H:%M:%S GMT')$newline$dates"
+  else
+    dates=$(printf '%s' "$1" | sed -n 's/.*current time \\([^ ]*\\) is [a-z]* \\([^ ]*\\).*/\\1 \\2/p' |
+      tr ' ' '\\n')
+  fi
+  [ -n "$dates" ] || return 0
+  printf '%s\\n' "$dates" | awk '
+    {
+      if ($0 ~ /^[0-9]/) {
+        split($0, part, /[-T:Z+]/)
+        year = part[1]; month = part[2]; day = part[3]; hour = 4
+      } else {
+        split($0, part, /[:, ]+/)
+        day = part[2]; year = part[4]; hour = 5
+        month = (index("JanFebMarAprMayJunJulAugSepOctNovDec", part[3]) + 2) / 3
+      }
+      # The year begins in March, so that the leap day is its last.
+      if (month < 3) { month += 12; year-- }
+      days = 365 * year + int(year / 4) - int(year / 100) + int(year / 400)
+      days += int((153 * month - 457) / 5) + day
+      time[NR] = ((days * 24 + part[hour]) * 60 + part[hour + 1]) * 60 + part[hour + 2]
+    }
+    END { print time[1] - time[2] }'
+}
+
+# The head of an answer from there, whoever it is: it is only asked for the time.
+ask_date() {
+  case \${tool:-} in
+    curl)
+      curl -q --globoff --silent --insecure --connect-timeout 10 --max-time 30 --output /dev/null \\
+        --dump-header - "https://$authority/v2/"
+      ;;
+    wget)
+      HOME=$state wget --no-config --no-hsts --no-verbose --server-response --tries=1 --timeout=10 \\
+        --no-check-certificate --output-document=/dev/null "https://$authority/v2/" 2>&1
+      ;;
+    openssl)
+      printf 'GET /v2/ HTTP/1.1\\r\\nHost: %s\\r\\nConnection: close\\r\\n\\r\\n' "$authority" |
+        $limit openssl s_client -quiet -connect "$authority" 2>/dev/null
+      ;;
+  esac || :
+}
+
+# SECONDS, in words.
+duration() {
+  if [ "$1" -lt 120 ]; then
+    printf '%s seconds' "$1"
+  elif [ "$1" -lt 7200 ]; then
+    printf '%s minutes' $(($1 / 60))
+  elif [ "$1" -lt 172800 ]; then
+    printf '%s hours' $(($1 / 3600))
+  else
+    printf '%s days' $(($1 / 86400))
+  fi
+}
+
+# What sets the clock here.
+clock_command() {
+  if command -v chronyc >/dev/null; then
+    printf 'chronyc makestep'
+  elif command -v timedatectl >/dev/null; then
+    printf 'timedatectl set-ntp true'
+  elif command -v ntpd >/dev/null; then
+    printf 'ntpd -gq'
+  else
+    printf 'date -u -s "YYYY-MM-DD hh:mm:ss"'
+  fi
 }
 `;

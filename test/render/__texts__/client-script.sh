@@ -33,8 +33,9 @@ ca_pem='-----BEGIN CERTIFICATE-----
 MIIB
 -----END CERTIFICATE-----'
 # Made anew, or programs would be handed what the session's environment has by such a name; or told
-# of credentials elsewhere.
-unset login_password login_basic DOCKER_CONFIG REGISTRY_AUTH_FILE
+# of credentials or runtimes elsewhere.
+unset login_password login_basic DOCKER_CONFIG DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS_VERIFY \
+  DOCKER_CONTENT_TRUST DOCKER_DEFAULT_PLATFORM REGISTRY_AUTH_FILE CONTAINER_HOST
 # The user of the registry that this machine is left logged in as; nobody if empty.
 login_user=''
 login_password=''
@@ -713,25 +714,25 @@ recover_files() {
   set -f
   for each; do
     [ -d "$each" ] || continue
-    file=$(cat "$each/path")
-    ! noted "$file" || continue
+    half=$(cat "$each/path")
+    ! noted "$half" || continue
     content=
-    [ ! -e "$file" ] || read_file "$file"
+    [ ! -e "$half" ] || read_file "$half"
     # What has arrived of the new bytes is how they begin.
     case $(cat "$each/new" && printf .) in
       "$content".) ;;
       "$content"*)
-        if ! cat "$each/old" >"$file" || ! same_bytes "$file" "$each/old"; then
-          complain "$file: a run that was cut off has left it unfinished, and now it cannot be written," \
+        if ! cat "$each/old" >"$half" || ! same_bytes "$half" "$each/old"; then
+          complain "$half: a run that was cut off has left it unfinished, and now it cannot be written," \
             "as the line above says; all it held is in $each/old"
           return 1
         fi
-        complain "$file: a run that was cut off had left it unfinished; it is as it was before that"
+        complain "$half: a run that was cut off had left it unfinished; it is as it was before that"
         ;;
       *)
-        if ! same_bytes "$file" "$each/old"; then
-          find_aside "$file" && cp "$each/old" "$aside" || return
-          complain "$file: a run was cut off while it wrote that, and somebody has changed it since;" \
+        if ! same_bytes "$half" "$each/old"; then
+          find_aside "$half" && cp "$each/old" "$aside" || return
+          complain "$half: a run was cut off while it wrote that, and somebody has changed it since;" \
             "what it held before is now $aside"
         fi
         ;;
@@ -1636,13 +1637,15 @@ take_ca_out() {
 forget_yaml() {
   [ -e "$1" ] || return 0
   write_registries "$1" "$name" '' || return
-  case $understood:$content in
-    no:*"# BEGIN private-registry $name$newline"* | no:*"$state/ca.crt"*)
+  case $understood$old_form:$content in
+    no:*"# BEGIN private-registry $name$newline"* | noyes:*"$state/ca.crt"*)
       complain "$1: delete the lines for $state/ca.crt, as the file is not understood as a whole; then" \
         'run this again'
       return 1
       ;;
   esac
+  ! grep -qsF "$state/ca.crt" "$1" ||
+    say "$1: somebody else's lines name $state/ca.crt, which is going; delete them"
   unremember "$1"
   # What another installation for the same registry wrote before this one did.
   find_others "yaml $1"
@@ -1848,11 +1851,8 @@ ask_with_openssl() {
   esac
   [ -z "$ca_file" ] || set -- -CAfile "$ca_file" "$@"
   set -- openssl s_client -quiet -connect "$authority" -verify_return_error "$@"
-  if command -v timeout >/dev/null; then
-    set -- timeout 30 "$@"
-  fi
   words=$(printf 'GET /v2/ HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$authority" |
-    "$@" 2>&1) || :
+    $limit "$@" 2>&1) || :
   status_of "$words"
   words=$(printf '%s' "$words" | grep -i error | head -n 1)
 }
@@ -1871,13 +1871,17 @@ status_of() {
 # WORDS: what to do about them.
 mend() {
   case $1 in
-    *esolv* | *'ame or service'* | *'in name resolution'* | *'bad address'* | *'odename'*)
+    *esolv* | *'ame or service'* | *'in name resolution'* | *'bad address'* | *'odename'* | \
+      *'no such host'*)
       say 'this machine does not know the name: set registryAddress for a hosts entry,' \
         'or add the name to the DNS that this machine asks'
       ;;
     *' answered HTTP '*)
       say 'something else than the registry may have that address, or the registry is not well:' \
         "check where the name leads, and the registry's containers"
+      ;;
+    *'not yet valid'* | *'not yet activated'* | *'not yet been activated'* | *expired*)
+      mend_clock "$1"
       ;;
     *ertificate* | *verif* | *SSL* | *TLS*)
       say 'either another server answers there, or the registry has a certificate of another CA' \
@@ -1890,15 +1894,508 @@ mend() {
   esac
 }
 
+# WORDS: what to do about a certificate that is not valid yet, or not any more. Either this
+# machine's clock is wrong, which a comparison with the registry's tells, or the certificate is.
+mend_clock() {
+  difference=$(clock_difference "$1")
+  clock=$(date -u '+%Y-%m-%d %H:%M:%S UTC')
+  if [ -z "$difference" ]; then
+    say "either this machine's clock is wrong ($clock): then set it, such as with" \
+      "\"$(clock_command)\"; or the certificate is: then run \"pulumi up\" again"
+  elif [ "$difference" -gt 5 ] || [ "$difference" -lt -5 ]; then
+    direction='ahead of'
+    [ "$difference" -gt 0 ] || direction=behind
+    say "this machine's clock ($clock) is $(duration "${difference#-}") $direction the registry's:" \
+      "set the one that is wrong, such as with \"$(clock_command)\", then run this again"
+  else
+    say "this machine's clock ($clock) and the registry's agree, so the certificate has ended or" \
+      'has not begun: run "pulumi up" again'
+  fi
+}
+
+# WORDS: by how many seconds this machine's clock is ahead of the registry's, or behind if below 0;
+# nothing if that cannot be known. Programs in Go say both times.
+clock_difference() {
+  dates=$(ask_date | tr -d '\r' | sed -n 's/^ *[Dd]ate: *//p' | head -n 1)
+  if [ -n "$dates" ]; then
+    dates="$(date -u '+%a, %d %b %Y %H:%M:%S GMT')$newline$dates"
+  else
+    dates=$(printf '%s' "$1" | sed -n 's/.*current time \([^ ]*\) is [a-z]* \([^ ]*\).*/\1 \2/p' |
+      tr ' ' '\n')
+  fi
+  [ -n "$dates" ] || return 0
+  printf '%s\n' "$dates" | awk '
+    {
+      if ($0 ~ /^[0-9]/) {
+        split($0, part, /[-T:Z+]/)
+        year = part[1]; month = part[2]; day = part[3]; hour = 4
+      } else {
+        split($0, part, /[:, ]+/)
+        day = part[2]; year = part[4]; hour = 5
+        month = (index("JanFebMarAprMayJunJulAugSepOctNovDec", part[3]) + 2) / 3
+      }
+      # The year begins in March, so that the leap day is its last.
+      if (month < 3) { month += 12; year-- }
+      days = 365 * year + int(year / 4) - int(year / 100) + int(year / 400)
+      days += int((153 * month - 457) / 5) + day
+      time[NR] = ((days * 24 + part[hour]) * 60 + part[hour + 1]) * 60 + part[hour + 2]
+    }
+    END { print time[1] - time[2] }'
+}
+
+# The head of an answer from there, whoever it is: it is only asked for the time.
+ask_date() {
+  case ${tool:-} in
+    curl)
+      curl -q --globoff --silent --insecure --connect-timeout 10 --max-time 30 --output /dev/null \
+        --dump-header - "https://$authority/v2/"
+      ;;
+    wget)
+      HOME=$state wget --no-config --no-hsts --no-verbose --server-response --tries=1 --timeout=10 \
+        --no-check-certificate --output-document=/dev/null "https://$authority/v2/" 2>&1
+      ;;
+    openssl)
+      printf 'GET /v2/ HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$authority" |
+        $limit openssl s_client -quiet -connect "$authority" 2>/dev/null
+      ;;
+  esac || :
+}
+
+# SECONDS, in words.
+duration() {
+  if [ "$1" -lt 120 ]; then
+    printf '%s seconds' "$1"
+  elif [ "$1" -lt 7200 ]; then
+    printf '%s minutes' $(($1 / 60))
+  elif [ "$1" -lt 172800 ]; then
+    printf '%s hours' $(($1 / 3600))
+  else
+    printf '%s days' $(($1 / 86400))
+  fi
+}
+
+# What sets the clock here.
+clock_command() {
+  if command -v chronyc >/dev/null; then
+    printf 'chronyc makestep'
+  elif command -v timedatectl >/dev/null; then
+    printf 'timedatectl set-ntp true'
+  elif command -v ntpd >/dev/null; then
+    printf 'ntpd -gq'
+  else
+    printf 'date -u -s "YYYY-MM-DD hh:mm:ss"'
+  fi
+}
+
+# --- Files of credentials ---
+
+# Reads one line, an entry, then a file such as Docker's config.json and a line "x".
+#   action=members   prints "OBJECT<tab>NAME<tab>VALUE" for each member of the file and its objects
+#   action=user      prints whose the registry's entry in "auths" is
+#   action=put       prints the file with that entry as the registry's
+#   action=drop      prints the file without the registry's entry
+# It ends with exit code 3 if the file is no JSON.
+# shellcheck disable=SC2016 # awk's
+credentials_awk='
+function wrong() { exit 3 }
+function skip(count,   skipped) {
+  skipped = substr(rest, 1, count)
+  rest = substr(rest, count + 1)
+  at += count
+  return skipped
+}
+function blank() {
+  if (match(rest, /^[ \t\r\n]+/)) skip(RLENGTH)
+}
+function string() {
+  if (!match(rest, /^"([^"\\]|\\.)*"/)) wrong()
+  return skip(RLENGTH)
+}
+# Skips a value, and returns it without space.
+function value(name, depth,   first) {
+  blank()
+  first = substr(rest, 1, 1)
+  if (first == "\"") return string()
+  if (first == "{") return object(name, depth)
+  if (first == "[") return list(depth)
+  if (!match(rest, /^[-+.0-9A-Za-z]+/)) wrong()
+  return skip(RLENGTH)
+}
+function list(depth,   text, count) {
+  skip(1)
+  blank()
+  while (substr(rest, 1, 1) != "]") {
+    if (count++) {
+      if (skip(1) != ",") wrong()
+      text = text ","
+    }
+    text = text value("", depth + 1)
+    blank()
+  }
+  skip(1)
+  return "[" text "]"
+}
+function object(name, depth,   text, count, key, start, content, held) {
+  skip(1)
+  if (depth == 0) root = at
+  if (depth == 1 && name == "\"auths\"") auths = at
+  blank()
+  while (substr(rest, 1, 1) != "}") {
+    if (count++) {
+      if (skip(1) != ",") wrong()
+      blank()
+      text = text ","
+    }
+    start = at
+    key = string()
+    blank()
+    if (skip(1) != ":") wrong()
+    blank()
+    content = at
+    held = value(key, depth + 1)
+    text = text key ":" held
+    if (depth == 0 && !root_start) root_start = start
+    if (depth == 0 && substr(held, 1, 1) != "{" || depth == 1 && name != "") {
+      members = members (depth ? name : "") "\t" key "\t" held "\n"
+    }
+    if (depth == 1 && name == "\"auths\"") {
+      entries++
+      entry_start[entries] = start
+      entry_content[entries] = content
+      entry_end[entries] = at
+      if (key == "\"" registry "\"") { own = entries; own_entry = held }
+    }
+    blank()
+  }
+  if (depth == 1 && name == "\"auths\"") auths_end = at
+  skip(1)
+  return "{" text "}"
+}
+function user(held,   code, bits, count, unit, byte, i, name) {
+  gsub(/\\\//, "/", held)
+  if (match(held, /"auth":"[^"]+"/)) {
+    code = substr(held, RSTART + 8, RLENGTH - 9)
+    for (i = 1; i <= length(code); i++) {
+      bits = bits * 64 + index(alphabet, substr(code, i, 1)) - 1
+      count += 6
+      if (count < 8) continue
+      count -= 8
+      # busybox has no powers.
+      unit = count == 4 ? 16 : count == 2 ? 4 : 1
+      byte = int(bits / unit)
+      bits -= byte * unit
+      if (byte == 58) return name
+      name = name sprintf("%c", byte)
+    }
+  }
+  if (match(held, /"username":"[^"]*"/)) return substr(held, RSTART + 12, RLENGTH - 13)
+  return ""
+}
+# The text with another one from one place up to, but not including, the other.
+function spliced(from, to, with) {
+  return substr(text, 1, from - 1) with substr(text, to)
+}
+function put(key) {
+  if (own) return spliced(entry_content[own], entry_end[own], entry)
+  if (auths && entries) {
+    return spliced(auths, auths, substr(text, auths, entry_start[1] - auths) key ": " entry ",")
+  }
+  if (auths) return spliced(auths, auths, key ": " entry)
+  if (members ~ /(^|\n)\t"auths"\t/) wrong()
+  key = "\"auths\": {" key ": " entry "}"
+  if (!root_start) return spliced(root, root, key)
+  return spliced(root, root, substr(text, root, root_start - root) key ",")
+}
+function drop() {
+  if (!own) return text
+  if (entries == 1) return spliced(auths, auths_end, "")
+  if (own == 1) return spliced(entry_start[1], entry_start[2], "")
+  return spliced(entry_end[own - 1], entry_end[own], "")
+}
+BEGIN { alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/" }
+NR == 1 { entry = $0; next }
+{ text = text $0 "\n" }
+END {
+  text = substr(text, 1, length(text) - 2)
+  rest = text
+  at = 1
+  blank()
+  if (substr(rest, 1, 1) != "{") wrong()
+  object("", 0)
+  blank()
+  if (rest != "") wrong()
+  if (action == "members") printf "%s", members
+  if (action == "user") print user(own_entry)
+  if (action == "put") printf "%s", put("\"" registry "\"")
+  if (action == "drop") printf "%s", drop()
+}'
+
+# TEXT ACTION [REGISTRY [ENTRY]]
+edit_json() {
+  printf '%s\n%sx\n' "${4:-}" "$1" |
+    awk -v action="$2" -v registry="${3:-}" "$credentials_awk"
+}
+
+# TEXT OBJECT NAME: the value of a member, in JSON.
+member() {
+  edit_json "$1" members | awk -F '\t' -v object="$2" -v name="\"$3\"" \
+    '$1 == object && $2 == name { print substr($0, length($1 $2) + 3) }'
+}
+
+# PROGRAM ACCOUNT: where it keeps credentials is $file, and what this script keeps of it is beside
+# $copy. podman looks in two other places first, which are gone when the machine restarts.
+find_credentials() {
+  program=$1
+  account=$2
+  case $program in
+    docker) file=$(docker_home "$account")/.docker/config.json ;;
+    podman) file=$(home_of "$account")/.config/containers/auth.json ;;
+    podman-run) file=/run/containers/$(id -u "$account")/auth.json ;;
+    podman-session) file=/run/user/$(id -u "$account")/containers/auth.json ;;
+  esac
+  kept=$state/logins/$program-$account
+  copy=$kept.before
+}
+
+# PROGRAM ACCOUNT: sets $now to the text of the file, as its account reads it, and $exists.
+read_credentials() {
+  find_credentials "$1" "$2"
+  exists=no
+  now=
+  id -u "$account" >/dev/null 2>&1 || return 0
+  if now=$(run_as "$account" "[ ! -e '$file' ] || { cat '$file' && echo x; }"); then
+    [ -z "$now" ] || exists=yes
+    now=${now%x}
+  else
+    complain "$file: $account cannot read it, so the logins in it stay as they are"
+    return 1
+  fi
+}
+
+# FILE: its mode, for chmod.
+mode_of() {
+  # shellcheck disable=SC2012 # stat is not everywhere
+  ls -ldL "$1" | sed 's/^.\(...\)\(...\)\(...\).*/u=\1,g=\2,o=\3/; s/[^ugorwx=,]//g'
+}
+
+# TEXT MODE: gives the file this text in one go, wherever it is a link to, and reads it again first.
+write_credentials() {
+  words=$(printf '%s' "$1" | run_as "$account" "
+    umask 077
+    file=\$(readlink -f '$file') && new=\${file%/*}/.private-registry-new || exit
+    rm -f \"\$new\"
+    { [ ! -e \"\$file\" ] || cp -p \"\$file\" \"\$new\"; } && cat >\"\$new\" &&
+      [ \"\$(cksum <\"\$new\")\" = '$(printf '%s' "$1" | cksum)' ] && chmod '$2' \"\$new\" || {
+      rm -f \"\$new\"
+      exit 1
+    }
+    # A mount cannot be replaced, only written.
+    mv -f \"\$new\" \"\$file\" 2>/dev/null || { cat \"\$new\" >\"\$file\" && rm \"\$new\"; }" 2>&1) || {
+    complain "$file: $account cannot write it: ${words:-the disk may be full}; it stays as it is"
+    return 1
+  }
+  now=$1
+  exists=yes
+}
+
+# FILE TEXT MODE: a file of this script's own, for root's eyes only, in full or not at all.
+keep() {
+  [ -d "$state/logins" ] || mkdir -m 700 "$state/logins" || return
+  rm -f "$1.new"
+  if (umask 077 && printf '%s' "$2" >"$1.new") && [ "$(cat "$1.new" && echo x)" = "$2x" ]; then
+    chmod "$3" "$1.new" && mv -f "$1.new" "$1" && return
+  fi
+  rm -f "$1.new"
+  complain "$1: cannot be written, so $file stays as it is; is the disk full?"
+  return 1
+}
+
+# Remembers the file as this script leaves it.
+keep_sum() {
+  keep "$kept.after" "$(printf '%s' "$now" | cksum) alone" 600
+}
+
+# Whether the file is as this script left it, and nobody else has changed it since $copy was made,
+# nor logged in where a helper keeps it. In a subshell.
+is_as_left() {
+  [ "$exists" = yes ] && [ -f "$kept.after" ] || return
+  for login in $(known_logins); do
+    find_helper "$now" "${login#*/}" || continue
+    case $(user_at "${login#*/}") in
+      '' | "${login%%/*}") ;;
+      *) return 1 ;;
+    esac
+  done
+  case $(cat "$kept.after") in
+    "$(printf '%s' "$now" | cksum) alone") ;;
+    "$(printf '%s' "$now" | cksum)")
+      # The landed version's: others may have changed the file before it wrote that.
+      [ "$(others_in "$now")" = "$(others_in "$(cat "$copy" 2>/dev/null || echo '{}')")" ]
+      ;;
+    *) return 1 ;;
+  esac
+}
+
+# TEXT: its members, without those that this script has made.
+others_in() {
+  edit_json "$1" members >/dev/null || return
+  edit_json "$1" members | {
+    members=$(cat)
+    for pair in $(known_logins); do
+      members=$(printf '%s\n' "$members" | grep -vF "\"auths\"	\"${pair#*/}\"	") || :
+    done
+    printf '%s' "$members"
+  } | sort
+}
+
+# This script's logins in the file: "USER/REGISTRY".
+known_logins() {
+  printf '%s' "$made$wanted" | sed -n "s|^login $program $account \([^ ]*\) |\1/|p" | sort -u
+}
+
+# Brings $copy up to date if somebody else has changed the file: what they did in it stays.
+settle_credentials() {
+  read_credentials "$1" "$2" || return
+  ! (is_as_left) || return 0
+  if [ "$exists" = no ]; then
+    rm -f "$copy" "$kept.after"
+    return
+  fi
+  theirs=$(without_logins && echo x) || return
+  theirs=${theirs%x}
+  if [ -e "$copy" ]; then
+    keep "$copy" "$theirs" "$(mode_of "$copy")" || return
+  elif [ "$theirs" = "$now" ] || ! is_empty "$theirs"; then
+    keep "$copy" "$theirs" "$(mode_of "$file")" || return
+  fi
+  rm -f "$kept.after"
+}
+
+is_empty() {
+  case $(printf '%s' "$1" | tr -d '[:space:]') in
+    '' | '{}' | '{"auths":{}}') return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
+# Prints $now without this script's logins. In a subshell.
+without_logins() {
+  for login in $(known_logins); do
+    drop_login "${login%%/*}" "${login#*/}" || return
+  done
+  printf '%s' "$now"
+}
+
+# USER REGISTRY: takes that login out of $now, if it is there, and puts in the one before it.
+drop_login() {
+  if ! edit_json "$now" members >/dev/null; then
+    case $now in
+      *"\"$2\""*)
+        complain "$file: is no JSON, so the login at $2 stays in it; correct it, then run this again"
+        return 1
+        ;;
+    esac
+    return 0
+  fi
+  holder=$(user_at "$2")
+  if [ "$holder" != "$1" ]; then
+    # What a helper no longer keeps has an empty entry.
+    [ -z "$holder" ] && [ "$(member "$now" '"auths"' "$2")" = '{}' ] || return 0
+  fi
+  previous=
+  [ ! -e "$copy" ] || previous=$(member "$(cat "$copy")" '"auths"' "$2") || :
+  if [ -n "$previous" ]; then
+    now=$(edit_json "$now" put "$2" "$previous" && echo x) || return
+  else
+    now=$(edit_json "$now" drop "$2" && echo x) || return
+  fi
+  now=${now%x}
+}
+
+# PROGRAM ACCOUNT: the file without this script's logins; byte for byte as it was if nobody else has
+# changed it.
+restore_credentials() {
+  # One that is still logged in needs all of this.
+  case $newline$left in
+    *"${newline}login $1 $2 "*) return 1 ;;
+  esac
+  settle_credentials "$1" "$2" || return
+  if [ -e "$copy" ]; then
+    theirs=$(cat "$copy" && echo x) || return
+    write_credentials "${theirs%x}" "$(mode_of "$copy")" || return
+  elif [ "$exists" = yes ] && ! run_as "$account" "[ -L '$file' ] || rm '$file'"; then
+    complain "$file: $account cannot delete it"
+    return 1
+  fi
+  rm -f "$copy" "$kept.after" "$kept.helper" "$copy.new" "$kept.after.new" "$kept.helper.new"
+}
+
+# --- Credential helpers, which keep logins elsewhere, such as in a keyring ---
+
+# TEXT REGISTRY: sets $helper to the one that keeps this registry's login.
+find_helper() {
+  helper=$(member "$1" '"credHelpers"' "$2") || :
+  [ -n "$helper" ] || helper=$(member "$1" '' credsStore) || :
+  helper=$(printf '%s' "$helper" | tr -d '"')
+  case $helper in
+    '' | *[!A-Za-z0-9._-]*) return 1 ;;
+  esac
+}
+
+# COMMAND INPUT
+ask_helper() {
+  printf '%s\n' "$2" | run_as "$account" "docker-credential-$helper $1" 2>/dev/null
+}
+
+# JSON: whose login that is.
+helped_user() {
+  member "$1" '' Username | tr -d '"'
+}
+
+# REGISTRY: whose login the file that has been read has there, or its helper; nothing if nobody's.
+user_at() {
+  if find_helper "$now" "$1" && held=$(ask_helper get "$1"); then
+    helped_user "$held"
+  else
+    edit_json "$now" user "$1" || :
+  fi
+}
+
+# REGISTRY: keeps the login that the helper has there, if it is not this script's.
+keep_helped_login() {
+  find_helper "$now" "$1" || return 0
+  held=$(ask_helper get "$1") || return 0
+  holder=$(helped_user "$held")
+  if [ -z "$holder" ] || includes "$made" "login $program $account $holder $1"; then
+    return 0
+  fi
+  # One line for each registry.
+  held="$1 $(printf '%s' "$held" | tr '\n' ' ')"
+  keep "$kept.helper" "$({ grep -vF "$1 " "$kept.helper" 2>/dev/null || :; } && printf '%s' "$held")" 600
+}
+
+# USER REGISTRY: takes that login from the helper, and puts back the one before.
+log_out_of_helper() {
+  find_helper "$now" "$2" && held=$(ask_helper get "$2") || return 0
+  [ "$(helped_user "$held")" = "$1" ] || return 0
+  ask_helper erase "$2" >/dev/null || :
+  if held=$(ask_helper get "$2") && [ "$(helped_user "$held")" = "$1" ]; then
+    complain "$2: $account cannot be logged out: docker-credential-$helper does not erase the login"
+    return 1
+  fi
+  held=$(sed -n "s|^$2 ||p" "$kept.helper" 2>/dev/null) || :
+  if [ -n "$held" ] && ! ask_helper store "$held" >/dev/null; then
+    complain "$2: docker-credential-$helper does not take back the login that $account had before"
+    return 1
+  fi
+}
+
 # --- Login ---
 
 # Who keeps logins with what: "docker:ops".
 keepers=
-# The home is that of the account.
-# shellcheck disable=SC2016
-podman_options='--authfile "$HOME/.config/containers/auth.json"'
-# The lines "credentials" whose files nobody has changed since this script did.
-untouched=$newline
+# What ends a command that hangs, where there is a program for that.
+limit=
 
 # Sets $user to the ordinary user who has become root for this, or else to root, with $uid.
 find_user() {
@@ -1910,30 +2407,33 @@ find_user() {
     user=root
     uid=0
   fi
+  # busybox had other options once.
+  ! timeout 5 true 2>/dev/null || limit='timeout 60'
 }
 
 home_of() {
   eval "printf '%s' ~$1"
 }
 
-# USER COMMAND: runs a line of shell as that user.
+# USER COMMAND: runs a line of shell as that user, for at most a minute.
 run_as() {
+  # shellcheck disable=SC2016 # that shell's
+  set -- "$1" "PATH=\$PATH:\$HOME/bin:\$HOME/.local/bin
+$2"
   if [ "$1" = root ]; then
-    HOME=$(home_of root) sh -c "$2"
+    # shellcheck disable=SC2086 # words
+    (unset XDG_RUNTIME_DIR && HOME=$(home_of root) && export HOME && exec $limit sh -c "$2")
   else
-    su -s /bin/sh -c "$2" "$1"
+    # The limit is inside, as su begins a session of its own.
+    (
+      XDG_RUNTIME_DIR=/run/user/$(id -u "$1")
+      export XDG_RUNTIME_DIR
+      [ -d "$XDG_RUNTIME_DIR" ] || unset XDG_RUNTIME_DIR
+      command_line=$2
+      export command_line
+      exec su -s /bin/sh -c "exec $limit sh -c \"\$command_line\"" "$1"
+    )
   fi
-}
-
-# PROGRAM ACCOUNT: where it keeps credentials is $file; $copy is of before, $sum the checksum since.
-# podman's own default is gone when the machine restarts.
-find_credentials() {
-  case $1 in
-    docker) file=$(docker_home "$2")/.docker/config.json ;;
-    podman) file=$(home_of "$2")/.config/containers/auth.json ;;
-  esac
-  copy=$state/logins/$1-$2.before
-  sum=$state/logins/$1-$2.after
 }
 
 # HOST: as images are named, without the port where that is the usual one.
@@ -1945,10 +2445,10 @@ image_host() {
   printf '%s' "$1"
 }
 
-# Sets $tool to one that keeps its logins where podman does.
+# Sets $podman to a program that keeps its logins where podman does.
 find_podman() {
-  for tool in podman skopeo buildah; do
-    ! command -v "$tool" >/dev/null || return 0
+  for podman in podman skopeo buildah; do
+    ! command -v "$podman" >/dev/null || return 0
   done
   return 1
 }
@@ -1968,6 +2468,8 @@ want_logins() {
   fi
   if in_use podman && find_podman; then
     want_login podman "$user"
+    want_login_before podman-run
+    want_login_before podman-session
   fi
 }
 
@@ -1980,18 +2482,35 @@ docker_account() {
   fi
 }
 
+# PROGRAM: a login in a file where podman looks first hides that of this script, so it gives way.
+want_login_before() {
+  read_credentials "$1" "$user" || exit 1
+  [ "$exists" = yes ] || return 0
+  for host in $hosts; do
+    holder=$(user_at "$(image_host "$host")")
+    [ -n "$holder" ] || continue
+    if [ "$holder" != "$login_user" ]; then
+      say "podman: $user is logged in at $(image_host "$host") as $holder in $file, which goes" \
+        "before the other; that login is back once this one is removed"
+    fi
+    want_login "$1" "$user"
+    return
+  done
+}
+
+# PROGRAM ACCOUNT
 want_login() {
   find_credentials "$1" "$2"
   want_folder "${file%/*}"
   if [ "$command" = apply ]; then
-    [ -d "$state/logins" ] || mkdir -m 700 "$state/logins"
-    if [ -e "$file" ] && ! includes "$made" "credentials $1 $2"; then
-      cp -p "$file" "$copy"
-    fi
+    settle_credentials "$1" "$2" || exit 1
+    for own_host in $hosts; do
+      keep_helped_login "$(image_host "$own_host")" || exit 1
+    done
   fi
   want credentials "$1 $2"
-  for host in $hosts; do
-    want login "$1 $2 $login_user $(image_host "$host")"
+  for own_host in $hosts; do
+    want login "$1 $2 $login_user $(image_host "$own_host")"
   done
   keepers="$keepers $1:$2"
 }
@@ -1999,160 +2518,344 @@ want_login() {
 # Logs in at every host that answers.
 log_in() {
   for keeper in $keepers; do
-    account=${keeper#*:}
-    keeper=${keeper%%:*}
-    find_credentials "$keeper" "$account"
-    for host in $proved; do
-      "log_in_with_$keeper" "$(image_host "$host")"
+    for own_host in $proved; do
+      log_in_at "${keeper%%:*}" "${keeper#*:}" "$(image_host "$own_host")"
     done
     [ "$command" = apply ] || continue
-    if [ -f "$file" ]; then
-      chmod 600 "$file"
-      cksum <"$file" >"$sum"
-    fi
-    say "$keeper: $account is logged in as $login_user"
+    case $keeper in
+      podman-*) say "podman: ${keeper#*:} is logged in as $login_user in $file too" ;;
+      *) say "${keeper%%:*}: ${keeper#*:} is logged in as $login_user" ;;
+    esac
   done
 }
 
-log_in_with_docker() {
+# PROGRAM ACCOUNT REGISTRY
+log_in_at() {
   if [ "$command" = check ]; then
-    grep -qsF "\"$1\"" "$file" || noted "docker: $account is not logged in at $1"
-    return
-  fi
-  find_docker
-  log_in_by "$docker login --username '$login_user' --password-stdin '$1'" ||
-    refuse_login docker "$1"
-}
-
-log_in_with_podman() {
-  find_podman
-  if [ "$command" = check ]; then
-    words=$(run_as "$account" "$tool login --get-login $podman_options '$1'" 2>/dev/null) || words=
-    [ "$words" = "$login_user" ] || noted "$tool: $account is not logged in at $1"
-    return
-  fi
-  log_in_by "$tool login $podman_options --username '$login_user' --password-stdin '$1'" ||
-    refuse_login "$tool" "$1"
-}
-
-log_in_by() {
-  words=$(printf '%s\n' "$login_password" | run_as "$account" "$1" 2>&1)
-}
-
-# PROGRAM REGISTRY
-refuse_login() {
-  words=$(printf '%s' "$words" | grep -v '^WARNING' | tail -n 1)
-  fail "$2: $account cannot log in as $login_user with $1: $words; mend that, or take login or" \
-    "\"$keeper\" out of this client's settings"
-}
-
-# PROGRAM ACCOUNT USER REGISTRY
-log_out() {
-  find_credentials "$1" "$2"
-  line="docker logout '$4'"
-  if [ "$1" = podman ]; then
-    find_podman || return 0
-    line="$tool logout $podman_options '$4'"
-  fi
-  # It fails as well where there is no such login.
-  words=$(run_as "$2" "$line" 2>&1) || :
-  if grep -qsF "\"$4\"" "$file"; then
-    complain "$4: $2 cannot be logged out with $1: $words"
-    return 1
-  fi
-}
-
-# PROGRAM ACCOUNT: the file as it was, unless somebody else has changed it.
-restore_credentials() {
-  find_credentials "$1" "$2"
-  if includes "$untouched" "$1 $2"; then
-    if [ -e "$copy" ]; then
-      cp -p "$copy" "$file"
-    else
-      rm -f "$file"
+    read_credentials "$1" "$2" || exit 1
+    holder=$(user_at "$3")
+    if [ "$holder" != "$login_user" ]; then
+      noted "${1%-*}: $2 is not logged in at $3${holder:+ as $login_user, but as $holder}" || :
     fi
-  elif [ ! -e "$copy" ] && [ -f "$file" ]; then
-    case $(tr -d '[:space:]' <"$file") in
-      '{}' | '{"auths":{}}') rm "$file" ;;
-    esac
+    return
   fi
-  rm -f "$copy" "$sum"
+  settle_credentials "$1" "$2" || exit 1
+  was=$now
+  find_podman || :
+  find_docker
+  case $1 in
+    docker) client_program=docker by="$docker login" ;;
+    *) client_program=$podman by="$podman login --authfile '$file'" ;;
+  esac
+  refused=no
+  said=$(printf '%s\n' "$login_password" |
+    run_as "$2" "$by --username '$login_user' --password-stdin '$3'" 2>&1) || refused=yes
+  read_credentials "$1" "$2" || exit 1
+  if [ "$exists" = yes ]; then
+    keep_only_entry "$3" && keep_sum || exit 1
+  fi
+  if [ "$refused" = yes ]; then
+    said=$(printf '%s' "$said" | grep -v '^WARNING' | tail -n 1)
+    fail "$3: $2 cannot log in as $login_user with $client_program: $said; mend that, or take login" \
+      "or \"${1%-*}\" out of this client's settings"
+  fi
 }
 
-# Finds the files of credentials that are as this script left them, before it changes them again.
-find_untouched() {
+# REGISTRY: programs write the whole file anew, without what they do not know. Of that, only the new
+# entry is to be in the file that there $was. Where a helper keeps logins, they may have chosen it.
+keep_only_entry() {
+  merged=$now
+  entry=$(member "$now" '"auths"' "$1") || :
+  case $entry in
+    '') ;;
+    "$(member "$was" '"auths"' "$1")") merged=$was ;;
+    *'"auth":'*)
+      if [ -n "$was" ] && merged=$(edit_json "$was" put "$1" "$entry" && echo x); then
+        merged=${merged%x}
+      else
+        merged=$now
+      fi
+      ;;
+  esac
+  write_credentials "$merged" u=rw,g=,o=
+}
+
+# PROGRAM ACCOUNT USER REGISTRY: takes that login away; one that somebody else has made since stays.
+log_out() {
+  settle_credentials "$1" "$2" || return
+  [ "$exists" = yes ] || return 0
+  log_out_of_helper "$3" "$4" || return
+  was=$now
+  drop_login "$3" "$4" || return
+  [ "$now" = "$was" ] || write_credentials "$now" "$(mode_of "$file")" || return
+  keep_sum
+}
+
+# --- Proof: each runtime pulls a tiny image, and drops it again ---
+
+# The runtimes that are set up, one on each line.
+to_prove=
+# A folder for the time of one pull.
+scratch=$state/pull
+
+# Where nobody is logged in, the registry refuses the pull; but only a runtime that trusts it hears
+# that.
+prove_pulls() {
+  pulls_failed=no
   IFS=$newline
-  for line in $made; do
-    case $line in
-      'credentials '*)
-        unset IFS
-        # shellcheck disable=SC2086 # words
-        find_credentials ${line#* }
-        if [ -f "$file" ] && [ -f "$sum" ] && [ "$(cksum <"$file")" = "$(cat "$sum")" ]; then
-          untouched="$untouched${line#* }$newline"
-        fi
-        ;;
-    esac
+  for runtime in $to_prove; do
+    unset IFS
+    prove_runtime "$runtime"
   done
   unset IFS
+  [ "$pulls_failed" = no ] || exit 1
 }
 
-# --- Proof: whatever is logged in pulls a tiny image, and drops it again ---
+# RUNTIME
+prove_runtime() {
+  account=root
+  case $1 in
+    docker | 'docker of '*) pull_with_docker "$1" ;;
+    podman) pull_with_podman ;;
+    containerd) pull_with_containerd ;;
+    microk8s)
+      pull_with_ctr microk8s /var/snap/microk8s/common/run/containerd.sock 'microk8s ctr' \
+        /var/snap/microk8s/current/args/certs.d
+      ;;
+    k3s) pull_with_crictl k3s /run/k3s/containerd/containerd.sock 'k3s crictl' ;;
+    rke2)
+      pull_with_crictl rke2 /run/k3s/containerd/containerd.sock /var/lib/rancher/rke2/bin/crictl
+      ;;
+  esac
+}
 
-prove_pulls() {
-  [ -n "$login_user" ] || return 0
-  # shellcheck disable=SC2086 # a list of words
-  set -- $proved
-  [ $# -gt 0 ] || return 0
-  image=$(image_host "$1")/private-registry-proof@sha256:d41a8bedca7607ebf8317f657342d13f374c18df27845f704fc9b3d11880da7b
-  for keeper in $keepers; do
-    account=${keeper#*:}
-    case $keeper in
-      docker:*)
-        find_docker
-        pull docker "$docker pull --quiet '$image' && $docker image rm '$image'"
-        ;;
-      podman:*)
-        find_podman
-        case $tool in
-          skopeo)
-            pull skopeo "folder=\$(mktemp -d) && trap 'rm -rf \"\$folder\"' EXIT &&
-              skopeo copy --quiet 'docker://$image' \"dir:\$folder\""
-            ;;
-          *) pull "$tool" "$tool pull --quiet '$image' && $tool rmi '$image'" ;;
-        esac
-        ;;
-    esac
-  done
-  if in_use containerd && [ -S "$containerd_socket" ] && command -v ctr >/dev/null; then
-    account=root
-    ctr="ctr --address '$containerd_socket'"
-    await_containerd
-    pull containerd "$ctr content fetch --hosts-dir '$hosts_folder' '$image' &&
-      $ctr images rm --sync '$image'"
+# These set $account to who pulls, $logged_in to whether that is to succeed, $ask to what asks the
+# runtime without the registry, and $certificates to the folder that it takes them from.
+
+# RUNTIME: logins of others are left out of it.
+pull_with_docker() {
+  certificates=/etc/docker/certs.d
+  logged_in=no
+  case $1$keepers in
+    'docker of '*)
+      account=$user
+      certificates=$(home_of "$user")/.config/docker/certs.d
+      ;;
+    *" docker:$user"*) [ -S "/run/user/$uid/docker.sock" ] || account=$user ;;
+  esac
+  find_docker
+  case "$keepers " in
+    *" docker:$account "*) logged_in=yes ;;
+    *) docker="$docker --config /nonexistent" ;;
+  esac
+  ask="$docker version"
+  pull_each "$1" "$docker pull --quiet \"\$image\" && $docker image rm \"\$image\""
+}
+
+pull_with_podman() {
+  certificates=/etc/containers/certs.d
+  ask=:
+  logged_in=no
+  find_podman || {
+    not_proved podman 'there is no podman, skopeo or buildah to ask it with'
+    return
+  }
+  case "$keepers " in
+    *" podman:$user "*)
+      account=$user
+      logged_in=yes
+      ;;
+  esac
+  # One that keeps no images leaves nothing behind.
+  if [ "$logged_in" = no ] && command -v skopeo >/dev/null; then
+    podman=skopeo
   fi
+  case $podman:$logged_in in
+    skopeo:yes)
+      pull_each podman "folder=\$(mktemp -d) && trap 'rm -rf \"\$folder\"' EXIT &&
+        skopeo copy --quiet \"docker://\$image\" \"dir:\$folder\""
+      ;;
+    skopeo:no) pull_each podman "skopeo inspect --raw --no-creds \"docker://\$image\"" ;;
+    *:yes) pull_each podman "$podman pull --quiet \"\$image\" && $podman rmi \"\$image\"" ;;
+    *)
+      mkdir -p "$scratch"
+      echo '{}' >"$scratch/auth.json"
+      # At its first use it would make files in /etc.
+      ! "$podman" --help | grep -q -e --network-config-dir ||
+        podman="$podman --network-config-dir '$scratch'"
+      pull_each podman "$podman pull --quiet --authfile '$scratch/auth.json' \"\$image\" &&
+        $podman rmi \"\$image\""
+      rm -r "$scratch"
+      ;;
+  esac
 }
 
-# It may have just been restarted.
-await_containerd() {
-  for seconds in 1 2 3 4; do
-    ! run_as root "$ctr version" >/dev/null 2>&1 || return 0
-    sleep "$seconds"
-  done
+pull_with_containerd() {
+  if command -v ctr >/dev/null || ! command -v nerdctl >/dev/null; then
+    pull_with_ctr containerd "${containerd_socket:-}" ctr "$hosts_folder"
+  else
+    logged_in=${login_basic:+yes}
+    certificates=$hosts_folder
+    ask='nerdctl version'
+    pull_each containerd "nerdctl pull --quiet \"\$image\" && nerdctl rmi \"\$image\""
+  fi
+  case $toml_state in
+    ours | theirs)
+      ! command -v crictl >/dev/null ||
+        pull_with_crictl "containerd's CRI" "${containerd_socket:-}" crictl
+      ;;
+  esac
 }
 
-# PROGRAM COMMAND
-pull() {
-  if words=$(run_as "$account" "$2" 2>&1); then
-    say "$1: pulled an image for a proof"
+# RUNTIME SOCKET CTR FOLDER
+pull_with_ctr() {
+  certificates=$4
+  find_service "$1" "$2" "$3" "--address '$2'" || return 0
+  pull_each "$1" "$ctr content fetch --hosts-dir '$4' \"\$image\" &&
+    $ctr images rm --sync \"\$image\""
+}
+
+# RUNTIME SOCKET CRICTL
+pull_with_crictl() {
+  certificates="the files it has been set up with"
+  find_service "$1" "$2" "$3" "--runtime-endpoint 'unix://$2' --image-endpoint 'unix://$2'" ||
+    return 0
+  pull_each "$1" "$ctr pull \"\$image\" && $ctr rmi \"\$image\""
+}
+
+# RUNTIME SOCKET PROGRAM OPTIONS: sets $ctr to the program with what leads it there.
+find_service() {
+  logged_in=${login_basic:+yes}
+  ctr="$3 $4"
+  ask="$ctr version"
+  if ! [ -S "$2" ]; then
+    not_proved "$1" 'it does not run'
+  elif ! command -v "${3%% *}" >/dev/null; then
+    not_proved "$1" "there is no ${3%% *} to ask it with"
+  else
+    # It may have just been restarted.
+    for seconds in 1 2 3 4 5; do
+      ! is_answering || return 0
+      sleep "$seconds"
+    done
+    not_proved "$1" 'it does not answer'
+  fi
+  return 1
+}
+
+# Whether the runtime itself answers, in a time in which it would.
+is_answering() {
+  (limit=${limit:+timeout 10} && run_as "$account" "$ask" >/dev/null 2>&1)
+}
+
+# RUNTIME WHY
+not_proved() {
+  say "$1: ${ca_pem:+trusts $names; }not proved: $2"
+}
+
+# RUNTIME COMMAND: has it pull "$image" by each name of the registry.
+pull_each() {
+  answer_code=0
+  is_answering || answer_code=$?
+  if [ "$answer_code" -eq 124 ]; then
+    not_proved "$1" 'it does not answer'
     return
   fi
-  words=$(printf '%s' "$words" | tail -n 1)
-  case $words in
-    *'not found'* | *'manifest unknown'*)
-      say "$1: pulled no image for a proof, as this registry has none for that"
+  has_pulled=no
+  no_names=
+  for own_host in $proved; do
+    image_name=$(image_host "$own_host")
+    pull_by_name "$1" "$2" "$image_name" "$logged_in" || return 0
+    # The login is without the port.
+    [ "$port" != 443 ] || pull_by_name "$1" "$2" "$image_name:443" no || return 0
+  done
+  [ -z "$ca_pem" ] || say "$1: trusts $names, proved by a pull"
+  # shellcheck disable=SC2086 # a list of words
+  [ -z "$no_names" ] || say "$1: not proved by $(commas $no_names), which it takes for no image's name"
+  case $has_pulled in
+    yes) say "$1: pulled an image for a proof" ;;
+    none) say "$1: pulled no image for a proof, as this registry has none for that" ;;
+  esac
+}
+
+# RUNTIME COMMAND NAME LOGGED_IN: whether that proves something; if not, it has been said why.
+pull_by_name() {
+  code=0
+  words=$(run_as "$account" "image='$3/private-registry-proof@sha256:d41a8bedca7607ebf8317f657342d13f374c18df27845f704fc9b3d11880da7b'
+$2" 2>&1) || code=$?
+  words=$(printf '%s\n' "$words" | grep -v '^[[:space:]]*$' | tail -n 1)
+  if [ "$code" -eq 0 ]; then
+    [ "$4" != yes ] || has_pulled=yes
+    return
+  fi
+  [ "$code" -ne 124 ] || words='the pull did not end within a minute'
+  case $code:$words in
+    127:*) not_proved "$1" "$words" ;;
+    *'annot connect to the Docker daemon'* | *'docker daemon running'* | *'dial unix'*)
+      not_proved "$1" "its daemon does not run, or not for $account"
       ;;
-    *) fail "${image%%/*}: $1 cannot pull as $account: $words" ;;
+    *'permission denied'* | *'user namespace'* | *newuidmap* | *'cannot clone'*)
+      not_proved "$1" "$account may not use it: $words"
+      ;;
+    *'invalid reference'*) no_names="$no_names $3" && return ;;
+    *x509:* | *'tls: '* | *'client certificate'* | *proxyconnect*) refuse_pull "$1" "$3" ;;
+    *'manifest unknown'* | *'name unknown'* | *': not found' | *'404 Not Found'*)
+      [ "$4" != yes ] || has_pulled=none
+      return
+      ;;
+    *toomanyrequests* | *'429 Too Many'*) return ;;
+    *'no basic auth credentials'* | *'nauthorized: '* | *'401 Unauthorized'* | *'denied: '* | \
+      *'authentication required'* | *'authorization failed'*)
+      [ "$4" = yes ] || return 0
+      refuse_pull "$1" "$3"
+      ;;
+    *) refuse_pull "$1" "$3" ;;
+  esac
+  return 1
+}
+
+# RUNTIME NAME
+refuse_pull() {
+  complain "$2: $1 cannot pull as $account: $words; $(mend_pull "$1" "$2")"
+  pulls_failed=yes
+}
+
+# RUNTIME NAME: what to do about $words.
+mend_pull() {
+  case $words in
+    *'issing client certificate'* | *'issing key'* | *'PEM data'* | *'does not match public key'*)
+      say "in $certificates/$2 is a .key or .cert (a client's certificate) without its other half," \
+        'or one that is damaged: add what is missing, or delete both'
+      return
+      ;;
+    *'not yet valid'* | *'has expired'*)
+      mend_clock "$words"
+      return
+      ;;
+  esac
+  proxy=
+  case $1 in
+    docker*)
+      proxy=$(run_as "$account" "$docker info --format '{{.HTTPSProxy}} ,{{.NoProxy}},'" 2>/dev/null)
+      case $proxy in
+        *",$own_host,"*) proxy= ;;
+      esac
+      proxy=${proxy%% *}
+      ;;
+  esac
+  case $proxy:$words in
+    [!:]*:* | *proxyconnect*)
+      # Without the password that may be in it.
+      say "it goes through a proxy${proxy:+, $(printf '%s' "$proxy" | sed 's|[^/]*@||')}:" \
+        "exempt $own_host from that (\"no-proxy\" of \"proxies\" in /etc/docker/daemon.json, or" \
+        "NO_PROXY in the environment of its service), then restart it"
+      ;;
+    *x509:* | *'tls: '*)
+      say "it knows another CA for that name, or none, in spite of $certificates/$2:" \
+        'check what is there, and that it reads that folder'
+      ;;
+    # The words of "mend" are those of other programs.
+    *) mend "${words##*failed to resolve reference}" ;;
   esac
 }
 
@@ -2440,8 +3143,13 @@ chosen() {
   fi
 }
 
+# RUNTIME: one that is there has to prove it (see prove_pulls).
 say_trusts() {
-  [ -z "$ca_pem" ] || say "$1: trusts $names$later"
+  if [ -z "$later" ]; then
+    to_prove="$to_prove$1$newline"
+  elif [ -n "$ca_pem" ]; then
+    say "$1: trusts $names$later"
+  fi
 }
 
 # RUNTIME: whether it is there and set up.
@@ -2582,9 +3290,12 @@ on_exit() {
   [ -z "$unfinished" ] || rm -f "$unfinished"
   if [ -n "$locked" ]; then
     rm -f "$state/file.new"
-    [ "$status" -eq 0 ] || [ "$undo_on_failure" = no ] || undo
-    release_lock
+    rm -rf "$scratch"
   fi
+  if [ "$status" -ne 0 ] && [ "$undo_on_failure" = yes ]; then
+    undo
+  fi
+  release_lock
   exit "$status"
 }
 
@@ -2611,15 +3322,14 @@ main() {
   trap 'exit 143' TERM
   ask_password
   # No command can read on in the script, which may be standard input.
-  run </dev/null
+  run_command </dev/null
 }
 
-run() {
+run_command() {
   take_lock
   recover_files
   read_manifests
   find_user
-  find_untouched
   show_host_key
   say "$heading"
   adopt
