@@ -173,7 +173,8 @@ export class ClientTrust extends pulumi.ComponentResource {
 
 /**
  * The script that does on a machine what {@link ClientTrust} does there over SSH: `sudo sh trust.sh`,
- * and `sudo sh trust.sh remove`.
+ * and `sudo sh trust.sh remove`. It takes `--system-trust` and `--login USER`, and keeps what a
+ * {@link ClientTrust} has chosen for the machine.
  */
 export function trustScript(args: TrustArgs): pulumi.Output<string> {
   return renderedScript(args, {});
