@@ -178,7 +178,8 @@ export const notSetUp = "not set up: it failed, see its error in the output of u
 
 /**
  * The script that does on a machine what {@link ClientTrust} does there over SSH: `sudo sh trust.sh`,
- * and `sudo sh trust.sh remove`.
+ * and `sudo sh trust.sh remove`. It takes `--system-trust` and `--login USER`, and keeps what a
+ * {@link ClientTrust} has chosen for the machine.
  */
 export function trustScript(args: TrustArgs): pulumi.Output<string> {
   return renderedScript(args, {});

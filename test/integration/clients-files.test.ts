@@ -124,7 +124,7 @@ describe("registries.yaml", () => {
     const added = both().replace(/^ {2}/gm, indent);
     await write(yaml, text);
     await machine.exec(`chmod 640 ${yaml}`);
-    expect(await apply()).toContain("k3s: trusts hub.test, hub.test:443\n");
+    expect(await apply()).toContain("k3s: trusts hub.test, hub.test:443");
     expect(await read(yaml)).toBe(marked.replace("¦", added));
     expect(await apply()).toContain("k3s: trusts");
     expect(await read(yaml)).toBe(marked.replace("¦", added));

@@ -87,11 +87,14 @@ function losses(text: string): string[] {
 const results = new Set([
   "absent",
   "block_changed",
+  "content",
   "has_pulled",
   "hosts_folder",
+  "new",
   "no_names",
   "now",
   "pulls_failed",
+  "used",
 ]);
 
 describe("the clients' script", () => {

@@ -160,25 +160,25 @@ recover_files() {
   set -f
   for each; do
     [ -d "$each" ] || continue
-    file=$(cat "$each/path")
-    ! noted "$file" || continue
+    half=$(cat "$each/path")
+    ! noted "$half" || continue
     content=
-    [ ! -e "$file" ] || read_file "$file"
+    [ ! -e "$half" ] || read_file "$half"
     # What has arrived of the new bytes is how they begin.
     case $(cat "$each/new" && printf .) in
       "$content".) ;;
       "$content"*)
-        if ! cat "$each/old" >"$file" || ! same_bytes "$file" "$each/old"; then
-          complain "$file: a run that was cut off has left it unfinished, and now it cannot be written," \\
+        if ! cat "$each/old" >"$half" || ! same_bytes "$half" "$each/old"; then
+          complain "$half: a run that was cut off has left it unfinished, and now it cannot be written," \\
             "as the line above says; all it held is in $each/old"
           return 1
         fi
-        complain "$file: a run that was cut off had left it unfinished; it is as it was before that"
+        complain "$half: a run that was cut off had left it unfinished; it is as it was before that"
         ;;
       *)
-        if ! same_bytes "$file" "$each/old"; then
-          find_aside "$file" && cp "$each/old" "$aside" || return
-          complain "$file: a run was cut off while it wrote that, and somebody has changed it since;" \\
+        if ! same_bytes "$half" "$each/old"; then
+          find_aside "$half" && cp "$each/old" "$aside" || return
+          complain "$half: a run was cut off while it wrote that, and somebody has changed it since;" \\
             "what it held before is now $aside"
         fi
         ;;

@@ -164,9 +164,11 @@ on_exit() {
   if [ -n "$locked" ]; then
     rm -f "$state/file.new"
     rm -rf "$scratch"
-    [ "$status" -eq 0 ] || [ "$undo_on_failure" = no ] || undo
-    release_lock
   fi
+  if [ "$status" -ne 0 ] && [ "$undo_on_failure" = yes ]; then
+    undo
+  fi
+  release_lock
   exit "$status"
 }
 
@@ -193,10 +195,10 @@ main() {
   trap 'exit 143' TERM
   ask_password
   # No command can read on in the script, which may be standard input.
-  run </dev/null
+  run_command </dev/null
 }
 
-run() {
+run_command() {
   take_lock
   recover_files
   read_manifests

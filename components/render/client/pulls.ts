@@ -45,6 +45,7 @@ prove_runtime() {
 # RUNTIME: logins of others are left out of it.
 pull_with_docker() {
   certificates=/etc/docker/certs.d
+  ! docker_is_snap || certificates=$snap_docker$certificates
   logged_in=no
   case $1$keepers in
     'docker of '*)
@@ -110,7 +111,7 @@ pull_with_containerd() {
   if command -v ctr >/dev/null || ! command -v nerdctl >/dev/null; then
     pull_with_ctr containerd "\${containerd_socket:-}" ctr "$hosts_folder"
   else
-    logged_in=\${login_user:+yes}
+    logged_in=\${login_basic:+yes}
     certificates=$hosts_folder
     ask='nerdctl version'
     pull_each containerd "nerdctl pull --quiet \\"\\$image\\" && nerdctl rmi \\"\\$image\\""
@@ -142,7 +143,7 @@ pull_with_crictl() {
 
 # RUNTIME SOCKET PROGRAM OPTIONS: sets $ctr to the program with what leads it there.
 find_service() {
-  logged_in=\${login_user:+yes}
+  logged_in=\${login_basic:+yes}
   ctr="$3 $4"
   ask="$ctr version"
   if ! [ -S "$2" ]; then

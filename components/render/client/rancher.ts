@@ -374,13 +374,15 @@ take_ca_out() {
 forget_yaml() {
   [ -e "$1" ] || return 0
   write_registries "$1" "$name" '' || return
-  case $understood:$content in
-    no:*"# BEGIN private-registry $name$newline"* | no:*"$state/ca.crt"*)
+  case $understood$old_form:$content in
+    no:*"# BEGIN private-registry $name$newline"* | noyes:*"$state/ca.crt"*)
       complain "$1: delete the lines for $state/ca.crt, as the file is not understood as a whole; then" \\
         'run this again'
       return 1
       ;;
   esac
+  ! grep -qsF "$state/ca.crt" "$1" ||
+    say "$1: somebody else's lines name $state/ca.crt, which is going; delete them"
   unremember "$1"
   # What another installation for the same registry wrote before this one did.
   find_others "yaml $1"

@@ -715,25 +715,25 @@ recover_files() {
   set -f
   for each; do
     [ -d "$each" ] || continue
-    file=$(cat "$each/path")
-    ! noted "$file" || continue
+    half=$(cat "$each/path")
+    ! noted "$half" || continue
     content=
-    [ ! -e "$file" ] || read_file "$file"
+    [ ! -e "$half" ] || read_file "$half"
     # What has arrived of the new bytes is how they begin.
     case $(cat "$each/new" && printf .) in
       "$content".) ;;
       "$content"*)
-        if ! cat "$each/old" >"$file" || ! same_bytes "$file" "$each/old"; then
-          complain "$file: a run that was cut off has left it unfinished, and now it cannot be written," \
+        if ! cat "$each/old" >"$half" || ! same_bytes "$half" "$each/old"; then
+          complain "$half: a run that was cut off has left it unfinished, and now it cannot be written," \
             "as the line above says; all it held is in $each/old"
           return 1
         fi
-        complain "$file: a run that was cut off had left it unfinished; it is as it was before that"
+        complain "$half: a run that was cut off had left it unfinished; it is as it was before that"
         ;;
       *)
-        if ! same_bytes "$file" "$each/old"; then
-          find_aside "$file" && cp "$each/old" "$aside" || return
-          complain "$file: a run was cut off while it wrote that, and somebody has changed it since;" \
+        if ! same_bytes "$half" "$each/old"; then
+          find_aside "$half" && cp "$each/old" "$aside" || return
+          complain "$half: a run was cut off while it wrote that, and somebody has changed it since;" \
             "what it held before is now $aside"
         fi
         ;;
@@ -1638,13 +1638,15 @@ take_ca_out() {
 forget_yaml() {
   [ -e "$1" ] || return 0
   write_registries "$1" "$name" '' || return
-  case $understood:$content in
-    no:*"# BEGIN private-registry $name$newline"* | no:*"$state/ca.crt"*)
+  case $understood$old_form:$content in
+    no:*"# BEGIN private-registry $name$newline"* | noyes:*"$state/ca.crt"*)
       complain "$1: delete the lines for $state/ca.crt, as the file is not understood as a whole; then" \
         'run this again'
       return 1
       ;;
   esac
+  ! grep -qsF "$state/ca.crt" "$1" ||
+    say "$1: somebody else's lines name $state/ca.crt, which is going; delete them"
   unremember "$1"
   # What another installation for the same registry wrote before this one did.
   find_others "yaml $1"
@@ -2634,6 +2636,7 @@ prove_runtime() {
 # RUNTIME: logins of others are left out of it.
 pull_with_docker() {
   certificates=/etc/docker/certs.d
+  ! docker_is_snap || certificates=$snap_docker$certificates
   logged_in=no
   case $1$keepers in
     'docker of '*)
@@ -2699,7 +2702,7 @@ pull_with_containerd() {
   if command -v ctr >/dev/null || ! command -v nerdctl >/dev/null; then
     pull_with_ctr containerd "${containerd_socket:-}" ctr "$hosts_folder"
   else
-    logged_in=${login_user:+yes}
+    logged_in=${login_basic:+yes}
     certificates=$hosts_folder
     ask='nerdctl version'
     pull_each containerd "nerdctl pull --quiet \"\$image\" && nerdctl rmi \"\$image\""
@@ -2731,7 +2734,7 @@ pull_with_crictl() {
 
 # RUNTIME SOCKET PROGRAM OPTIONS: sets $ctr to the program with what leads it there.
 find_service() {
-  logged_in=${login_user:+yes}
+  logged_in=${login_basic:+yes}
   ctr="$3 $4"
   ask="$ctr version"
   if ! [ -S "$2" ]; then
@@ -3297,9 +3300,11 @@ on_exit() {
   if [ -n "$locked" ]; then
     rm -f "$state/file.new"
     rm -rf "$scratch"
-    [ "$status" -eq 0 ] || [ "$undo_on_failure" = no ] || undo
-    release_lock
   fi
+  if [ "$status" -ne 0 ] && [ "$undo_on_failure" = yes ]; then
+    undo
+  fi
+  release_lock
   exit "$status"
 }
 
@@ -3326,10 +3331,10 @@ main() {
   trap 'exit 143' TERM
   ask_password
   # No command can read on in the script, which may be standard input.
-  run </dev/null
+  run_command </dev/null
 }
 
-run() {
+run_command() {
   take_lock
   recover_files
   read_manifests
