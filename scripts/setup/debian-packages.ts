@@ -4,6 +4,9 @@ import { withLock } from "../locks";
 import { Problem } from "../problem";
 import { runLogged } from "../run";
 
+/** How long reading the lists of all package sources may take. */
+const UPDATE_SECONDS = 900;
+
 /** Whether an os-release file describes Debian, Ubuntu or one of their children. */
 export function isDebianFamily(osRelease: string): boolean {
   const ids = osRelease
@@ -49,7 +52,10 @@ export async function ensureDebianPackages(
   await withLock("/run/private-registry-apt", nothing, async () => {
     const env = { DEBIAN_FRONTEND: "noninteractive" };
     const options = ["--option", "DPkg::Lock::Timeout=300"];
-    await runLogged({ file: "apt-get", args: ["update", ...options], env, log });
+    await runLogged({
+      ...{ file: "apt-get", args: ["update", ...options], env, log },
+      timeoutSeconds: UPDATE_SECONDS,
+    });
     await runLogged({
       file: "apt-get",
       args: ["install", "--yes", "--no-install-recommends", ...options, ...missing],

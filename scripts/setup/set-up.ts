@@ -43,6 +43,7 @@ async function ensureEngineAndImages(context: Context, needs: Needs): Promise<vo
     api = await ensureEngine(engine, progress, store.logFolder);
   }
   if (!needs.images) return;
+  requireDockerCommand();
   // Where the stack names another image, the deployment itself gets it.
   const wanted = { ...images, ...definedOnly(context.project.images) };
   await Promise.all([
@@ -52,6 +53,14 @@ async function ensureEngineAndImages(context: Context, needs: Needs): Promise<vo
     wanted.nginx === images.nginx
       ? ensureImage(api, images.nginx, parts.nginxImage, store)
       : undefined,
+  ]);
+}
+
+/** An engine may have come without the docker command; with a package of it might come another. */
+function requireDockerCommand(): void {
+  if (findProgram("docker", process.env["PATH"]) !== undefined) return;
+  throw new Problem("docker: not found on PATH, but needed beside the engine.", [
+    "On Debian and Ubuntu: sudo apt-get install docker-cli (in older releases: docker.io)",
   ]);
 }
 

@@ -112,7 +112,8 @@ describe("the first npm run up with the internet", () => {
         DOCKER_HOST: `unix://${folder}/docker.sock`,
         PRIVATE_REGISTRY_PULUMI_SITE: site.address,
         // What would be built all the same fails at once.
-        GOFLAGS: "--refused",
+        GOPROXY: "off",
+        GOMODCACHE: join(folder, "no-modules"),
       },
     });
     try {

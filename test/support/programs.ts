@@ -13,7 +13,7 @@ const present = [
   ...["apt-get", "bash", "chpasswd", "cksum", "cp", "dash", "df", "fallocate", "find", "grep"],
   ...["losetup", "mv", "sh", "sleep", "sync", "tar", "umount", "unshare"],
 ];
-const allowed = new Set<string>([...present, ...testPrograms]);
+export const allowed: ReadonlySet<string> = new Set([...present, ...testPrograms]);
 
 /** Throws if a test calls a program by its name that is not on every machine. */
 export function requireAllowed(program: string): void {

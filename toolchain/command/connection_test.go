@@ -27,7 +27,7 @@ func TestConnection(t *testing.T) {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
 			r := newItem(t, session, "remote")
-			_, err := r.up(args{"create": "echo in", "connection": connection, "stdin": stdinSecret})
+			_, err := r.up(args{"create": "cat >/dev/null; echo in", "connection": connection, "stdin": stdinSecret})
 			if len(failure) > 0 {
 				fails(t, err, failure...)
 				return

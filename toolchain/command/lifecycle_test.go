@@ -95,7 +95,7 @@ func everyCommand(claim func(title string, test func(t *testing.T, r *item, base
 
 	claim("delete runs the command of the last update, with its input and output",
 		func(t *testing.T, r *item, base args, file string) {
-			program := args{"create": "echo made", "delete": "true", "stdin": "old"}
+			program := args{"create": "cat >/dev/null; echo made", "delete": "true", "stdin": "old"}
 			r.does("create", base.with(program))
 			r.does("update", base.with(program).with(args{
 				"delete": "(cat; echo; echo $GREETING; echo $PULUMI_COMMAND_STDOUT) >" + file,
@@ -128,7 +128,7 @@ func everyCommand(claim func(title string, test func(t *testing.T, r *item, base
 			equal(t, "at create", r.output("stdout"), "unset unset")
 			r.does("update", base.with(args{"create": show}))
 			equal(t, "at update", r.output("stdout"), "unset unset err")
-			r.does("update", base.with(args{"create": show, "stdin": "x"}))
+			r.does("update", base.with(args{"create": "cat >/dev/null; " + show, "stdin": "x"}))
 			equal(t, "at the next", r.output("stdout"), "unset unset err unset")
 		})
 
