@@ -224,7 +224,7 @@ export class RegistryServer extends pulumi.ComponentResource {
         config: managedPath(registryFiles.generation, "config.yml"),
         volumes: [{ ...filesAt(registryFiles), readOnly: true }, storage, socketsAt(sockets)],
       }),
-      { parent: this, dependsOn: ownVolumes, deleteBeforeReplace: false },
+      { ...lasting, dependsOn: ownVolumes, deleteBeforeReplace: false },
     );
     const registryAnswers = new EngineCommand(
       `${name}-registry-answers`,
