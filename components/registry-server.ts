@@ -101,8 +101,8 @@ export interface RegistryServerArgs {
 
 /**
  * The registry behind nginx. nginx has the one published port, TLS and the users. The registry has
- * no network at all: it listens on a Unix socket in a volume that only nginx shares, so that no
- * other process of the host can go round the users.
+ * no network at all: it listens on a Unix socket in a volume that only nginx shares, so that on the
+ * host only root, and whoever may use the engine, can bypass the users.
  *
  * Each registry container has a socket of its own. A new one is created beside the old one and must
  * answer before nginx is switched over to it; then the old one finishes its requests and goes. A new
@@ -224,7 +224,7 @@ export class RegistryServer extends pulumi.ComponentResource {
         config: managedPath(registryFiles.generation, "config.yml"),
         volumes: [{ ...filesAt(registryFiles), readOnly: true }, storage, socketsAt(sockets)],
       }),
-      { parent: this, dependsOn: ownVolumes, deleteBeforeReplace: false },
+      { ...lasting, dependsOn: ownVolumes, deleteBeforeReplace: false },
     );
     const registryAnswers = new EngineCommand(
       `${name}-registry-answers`,

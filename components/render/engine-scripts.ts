@@ -168,7 +168,7 @@ END
         "  Stop it on the Docker host: docker stop $name"
     fi
   done <<END
-$(docker ps --filter "volume=$DATA" --format '{{.Names}} {{.Label "private-registry"}}')
+$(docker ps --filter "volume=\${DATA%/}" --format '{{.Names}} {{.Label "private-registry"}}')
 END
 fi
 
@@ -442,7 +442,7 @@ while :; do
   [ -n "$now" ] && [ -z "$left" ] && break
   tries=$((tries + 1))
   if [ "$tries" -gt 300 ]; then
-    echo 'nginx does not take the new configuration, and serves by the one of before' >&2
+    echo 'nginx does not take the new configuration, and serves by the previous one' >&2
     exit 1
   fi
   sleep 0.1

@@ -202,7 +202,7 @@ async function checkClientMachines(context: Context): Promise<Finding[]> {
     return [{ thing: "clients", state: "unknown", detail: "not looked at: no Pulumi CLI here" }];
   }
   try {
-    return (await checkClients(context, cli)).map(clientFinding);
+    return (await checkClients(context, cli)).map((check) => clientFinding(check, context));
   } catch (error) {
     return [notLookedAt("clients", error)];
   }
@@ -305,10 +305,10 @@ function certificateFinding({ problem, daysLeft }: Certificate, isRenewed: boole
     : { thing, state: "broken", detail, mend: ["Set a good one as ownCertificate."] };
 }
 
-function clientFinding({ name, changed, failure }: ClientCheck): Finding {
+function clientFinding({ name, changed, failure }: ClientCheck, { npmRun }: Context): Finding {
   const thing = `client ${name}`;
   if (failure !== undefined) {
-    const mend = [`Mend that; or, if the machine is gone for good: npm run forget -- ${name}`];
+    const mend = [`Fix that; or, if the machine is gone for good: ${npmRun} forget -- ${name}`];
     return { thing, state: "broken", detail: failure, mend };
   }
   if (changed.length === 0) return { thing, state: "ok", detail: "as it was set up" };

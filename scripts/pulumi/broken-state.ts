@@ -89,7 +89,7 @@ export function requireReadableState({ backend, project, stack }: Context): void
  * with it, so it is not repaired without a word.
  */
 export async function tellBrokenState(context: Context, cli: PulumiCli): Promise<void> {
-  const { backend, progress, stack } = context;
+  const { backend, npmRun, progress, stack } = context;
   if (backend.backend === "ours") return;
   // A state that cannot be had has been complained about by the command itself.
   const exported = await exportState(context, cli).catch(() => undefined);
@@ -99,9 +99,8 @@ export async function tellBrokenState(context: Context, cli: PulumiCli): Promise
   if (broken === undefined) return;
   progress.note(`✗ the state of stack ${stack.name} is broken: ${nameOf(broken.resource)} refers`);
   progress.note(`  to ${nameOf(broken.missing)}, which is not there before it. Keep a copy, then:`);
-  progress.note(
-    `  npm run -s pulumi -- stack export > state.json && npm run pulumi -- state repair`,
-  );
+  progress.note(`  ${npmRun} -s pulumi -- stack export > state.json`);
+  progress.note(`  ${npmRun} pulumi -- state repair`);
 }
 
 function readResources(file: string): z.infer<typeof resourcesSchema> {

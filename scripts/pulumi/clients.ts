@@ -108,16 +108,24 @@ export function failuresOf(events: string): Failure[] {
     }));
 }
 
-/** What to do about the clients among what failed. */
-export function adviceOn(failures: readonly Failure[], clients: readonly Client[]): string[] {
+/**
+ * What to do about the clients among what failed.
+ *
+ * @param npmRun How a command of this project is called for the stack.
+ */
+export function adviceOn(
+  failures: readonly Failure[],
+  clients: readonly Client[],
+  npmRun = "npm run",
+): string[] {
   return clients.flatMap(({ name, urn }) => {
     const failure = failures.find(({ parent }) => parent === urn);
     if (failure === undefined) return [];
     if (!failure.operation.startsWith("delete")) {
       return [
         `✗ client ${name} is not set up: see its error above.`,
-        "  Mend that, then run npm run up again; or leave it out:",
-        `  npm run pulumi -- config rm --path clients.${name}`,
+        `  Fix that, then ${npmRun} up again; or leave it out:`,
+        `  ${npmRun} pulumi -- config rm --path clients.${name}`,
       ];
     }
     const isReplaced = failure.operation === "delete-replaced";
@@ -126,7 +134,7 @@ export function adviceOn(failures: readonly Failure[], clients: readonly Client[
         ? `✗ the machine that client ${name} was before is not cleaned, so it is not forgotten.`
         : `✗ client ${name} is not cleaned, so it is kept, with all that it depends on.`,
       "  When it answers again: the same command again. If it is gone for good, forget it first:",
-      `  npm run forget -- ${name}`,
+      `  ${npmRun} forget -- ${name}`,
     ];
   });
 }
@@ -213,7 +221,8 @@ async function tellFailedClients(
   failures: readonly Failure[],
 ): Promise<void> {
   if (failures.length === 0) return tellBrokenState(context, cli);
-  for (const line of adviceOn(failures, clientsOf(await exportState(context, cli)))) {
+  const clients = clientsOf(await exportState(context, cli));
+  for (const line of adviceOn(failures, clients, context.npmRun)) {
     context.progress.note(line);
   }
 }

@@ -179,7 +179,7 @@ describe("an address that nginx cannot have", () => {
     try {
       const failure = await deployment.failingUp({ ...settings, bindAddress: "0.0.0.0" });
       expect(failure).toContain("nginx cannot have the port");
-      expect(failure).toContain("The one of before serves again.");
+      expect(failure).toContain("The previous one serves again.");
       expect(await ids()).toEqual(before);
       await expectServed();
     } finally {

@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type ClientScriptValues, renderClientScript } from "../../components/render/client-script";
+import { landedClientScript } from "../support/landed";
 import { listing, type Machine, startMachine } from "../support/machine";
 
 // What the clients' script does to files that others write too, to the machine's services, and to the
@@ -66,7 +66,7 @@ function script(overrides: Partial<ClientScriptValues> = {}): string {
   });
 }
 
-const landedBody = readFileSync("test/support/landed-client-script.sh", "utf8");
+const landedBody = await landedClientScript();
 
 /** The script as the first version had it, which machines are set up with. */
 function landed(overrides: Partial<ClientScriptValues> = {}): string {

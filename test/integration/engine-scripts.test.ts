@@ -1,10 +1,18 @@
 import { randomBytes } from "node:crypto";
+import { chmod, mkdtemp, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { takeOverScript } from "../../components/render/engine-scripts";
 import { Deployment } from "../support/deployment";
 import { createNetwork, docker, type TestNetwork } from "../support/engine";
-import { canHideLimits, type Engine, startLimitlessEngine } from "../support/limitless-engine";
+import {
+  canHideLimits,
+  type Engine,
+  startLimitlessEngine,
+  startRemappingEngine,
+} from "../support/other-engine";
 
 describe("the port, while it moves to a new container", () => {
   const id = randomBytes(4).toString("hex");
@@ -84,6 +92,43 @@ describe.skipIf(!canHideLimits)("an engine that cannot limit memory and processe
     expect(Object.keys(changes)).toEqual(["same"]);
     expect(output).not.toContain("cannot limit");
     await deployment.refresh();
+    expect(Object.keys((await deployment.up()).changes)).toEqual(["same"]);
+  });
+});
+
+describe("an engine that maps users to others", () => {
+  let engine: Engine;
+  let deployment: Deployment;
+  let folder: string;
+
+  beforeAll(async () => {
+    engine = await startRemappingEngine();
+    deployment = await Deployment.create();
+    folder = await mkdtemp(join(tmpdir(), "private-registry-test-data-"));
+    await chmod(folder, 0o755);
+  });
+  afterAll(async () => {
+    await deployment.remove();
+    await engine.stop();
+    await rm(folder, { recursive: true });
+  });
+
+  const settings = () => ({
+    dockerHost: engine.host,
+    dataPath: folder,
+    domains: ["registry.test"],
+    users: { admin: {} },
+  });
+
+  it("is told of with the owner that the folder of the images needs", async () => {
+    expect(await deployment.failingUp(settings())).toContain(`chown -R 110001:110001 ${folder}`);
+    expect((await stat(folder)).uid).toBe(0);
+  });
+
+  it("keeps the images there once it has that owner", async () => {
+    await execa("sh", ["-c", `chown -R 110001:110001 ${folder}`]);
+    await deployment.up(settings());
+    expect((await stat(join(folder, "docker"))).uid).toBe(110001);
     expect(Object.keys((await deployment.up()).changes)).toEqual(["same"]);
   });
 });

@@ -22,6 +22,15 @@ export function watchProcesses(): { stop(): Promise<string> } {
   };
 }
 
+/** The ids of the processes whose command line matches. */
+export async function processesOf(pattern: RegExp): Promise<number[]> {
+  const ids = (await readdir("/proc")).filter((id) => /^\d+$/.test(id));
+  const lines = await Promise.all(
+    ids.map((id) => readFile(`/proc/${id}/cmdline`, "utf8").catch(() => "")),
+  );
+  return ids.filter((_, at) => pattern.test(lines[at]?.replaceAll("\0", " ") ?? "")).map(Number);
+}
+
 async function look(seen: Set<string>, own: ReadonlySet<string>): Promise<void> {
   const ids = (await readdir("/proc")).filter((id) => /^\d+$/.test(id) && !own.has(id));
   const files = ids.flatMap((id) => [`/proc/${id}/cmdline`, `/proc/${id}/environ`]);

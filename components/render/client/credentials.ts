@@ -11,6 +11,11 @@
  */
 export const credentials = `# --- Files of credentials ---
 
+# What sums up bytes: not every busybox has the first.
+for checksum in cksum sha256sum md5sum; do
+  ! command -v "$checksum" >/dev/null || break
+done
+
 # Reads one line, an entry, then a file such as Docker's config.json and a line "x".
 #   action=members   prints "OBJECT<tab>NAME<tab>VALUE" for each member of the file and its objects
 #   action=user      prints whose the registry's entry in "auths" is
@@ -207,7 +212,7 @@ write_credentials() {
     file=\\$(readlink -f '$file') && new=\\\${file%/*}/.private-registry-new || exit
     rm -f \\"\\$new\\"
     { [ ! -e \\"\\$file\\" ] || cp -p \\"\\$file\\" \\"\\$new\\"; } && cat >\\"\\$new\\" &&
-      [ \\"\\$(cksum <\\"\\$new\\")\\" = '$(printf '%s' "$1" | cksum)' ] && chmod '$2' \\"\\$new\\" || {
+      [ \\"\\$($checksum <\\"\\$new\\")\\" = '$(printf '%s' "$1" | $checksum)' ] && chmod '$2' \\"\\$new\\" || {
       rm -f \\"\\$new\\"
       exit 1
     }
@@ -234,7 +239,7 @@ keep() {
 
 # Remembers the file as this script leaves it.
 keep_sum() {
-  keep "$kept.after" "$(printf '%s' "$now" | cksum) alone" 600
+  keep "$kept.after" "$(printf '%s' "$now" | $checksum) alone" 600
 }
 
 # Whether the file is as this script left it, and nobody else has changed it since $copy was made,
@@ -249,8 +254,8 @@ is_as_left() {
     esac
   done
   case $(cat "$kept.after") in
-    "$(printf '%s' "$now" | cksum) alone") ;;
-    "$(printf '%s' "$now" | cksum)")
+    "$(printf '%s' "$now" | $checksum) alone") ;;
+    "$(printf '%s' "$now" | $checksum)")
       # The first version's: others may have changed the file before it wrote that.
       [ "$(others_in "$now")" = "$(others_in "$(cat "$copy" 2>/dev/null || echo '{}')")" ]
       ;;

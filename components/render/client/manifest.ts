@@ -128,7 +128,7 @@ make_private() {
 
 # FILE [STATE]: sets $copy to where a registry's script, by default this one's, keeps what it wrote.
 find_copy() {
-  copy=\${2:-$state}/written/$(printf '%s' "$1" | cksum | tr ' ' -)
+  copy=\${2:-$state}/written/$(printf '%s' "$1" | sed 's,=,==,g; s,/,=,g')
 }
 
 # FILE TEXT: before it is written. What was written before counts until that is settled.

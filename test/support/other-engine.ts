@@ -1,7 +1,7 @@
-/** A Docker engine that cannot limit memory and processes, as on Raspberry Pi OS by default. */
+/** A second Docker engine on this machine, with what not every engine has or lacks. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -14,16 +14,36 @@ export interface Engine {
   stop(): Promise<void>;
 }
 
-/** Starts the engine in namespaces of its own for mounts and networks, with the two images. */
-export async function startLimitlessEngine(): Promise<Engine> {
+/** One that cannot limit memory and processes, as on Raspberry Pi OS by default. */
+export function startLimitlessEngine(): Promise<Engine> {
+  return startEngine("umount /sys/fs/cgroup/memory /sys/fs/cgroup/pids", []);
+}
+
+/** One whose containers' users are others on this machine: 0 is 100000 (`userns-remap`). */
+export function startRemappingEngine(): Promise<Engine> {
+  return startEngine("mount --bind ids /etc/subuid && mount --bind ids /etc/subgid", [
+    "--userns-remap",
+    "daemon",
+  ]);
+}
+
+/**
+ * Starts an engine in namespaces of its own for mounts and networks, with the two images.
+ *
+ * @param before A line of shell that is run there before, in a folder of its own.
+ */
+async function startEngine(before: string, options: readonly string[]): Promise<Engine> {
   const folder = await mkdtemp(join(tmpdir(), "private-registry-test-engine-"));
+  await chmod(folder, 0o755); // for the users that others become
+  await writeFile(join(folder, "ids"), "daemon:100000:65536\n");
   const host = `unix://${folder}/docker.sock`;
   const dockerd = [
     ...["dockerd", "--host", host, "--data-root", `${folder}/data`],
-    ...["--exec-root", `${folder}/exec`, "--pidfile", `${folder}/pid`],
+    ...["--exec-root", `${folder}/exec`, "--pidfile", `${folder}/pid`, ...options],
   ].join(" ");
-  const hidden = "umount /sys/fs/cgroup/memory /sys/fs/cgroup/pids && ip link set lo up";
-  const child = spawn("unshare", ["--mount", "--net", "sh", "-c", `${hidden} && exec ${dockerd}`], {
+  const line = `${before} && ip link set lo up && exec ${dockerd}`;
+  const child = spawn("unshare", ["--mount", "--net", "sh", "-c", line], {
+    cwd: folder,
     env: { ...process.env, PATH: `${process.env.PATH ?? ""}:/usr/sbin:/sbin` },
     stdio: "ignore",
   });
