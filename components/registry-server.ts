@@ -133,7 +133,8 @@ export class RegistryServer extends pulumi.ComponentResource {
           NGINX_IMAGE: references.nginx,
           BIND_ADDRESS: bindAddress,
           HTTPS_PORT: String(httpsPort),
-          DATA: dataName,
+          // A stack that was renamed keeps the volume that it has.
+          DATA: dataPath ?? dataVolume ?? pulumi.interpolate`${installation.name}-data`,
           REPLACES: replaces,
           ...installationVariables(installation),
         },
@@ -168,7 +169,8 @@ export class RegistryServer extends pulumi.ComponentResource {
         { name: dataName },
         {
           ...child,
-          retainOnDelete: keepData,
+          // A volume that was named may hold other things.
+          retainOnDelete: keepData || dataVolume !== undefined,
           // Without a name of its own it has the stack's: renaming that must not lose the images.
           ...(dataVolume === undefined && { ignoreChanges: ["name"] }),
         },
@@ -181,9 +183,12 @@ export class RegistryServer extends pulumi.ComponentResource {
       `${name}-own-volumes`,
       {
         script: prepareVolumesScript,
-        // A volume goes as a whole; a folder of the user's is emptied of what is the registry's.
+        // A volume of its own goes as a whole; a place of the user's is emptied of what is the registry's.
         ...(keepData && { deleteScript: releaseDataScript }),
-        ...(!keepData && dataPath !== undefined && { deleteScript: deleteDataScript }),
+        ...(!keepData &&
+          (dataPath ?? dataVolume) !== undefined && {
+            deleteScript: deleteDataScript,
+          }),
         environment: {
           DATA: data,
           SOCKETS: sockets.name,

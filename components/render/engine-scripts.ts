@@ -69,7 +69,10 @@ cd ${dataFolder}
 ${storageFunctions}
 owner=$(owner)
 [ -z "$owner" ] || echo "owner $owner"
-foreign=$(find docker -mindepth 1 -maxdepth 1 ! -name registry ! -name '.private-registry*' 2>/dev/null | head -n 3 | tr '\\n' ' ')
+foreign=$({
+  find docker -mindepth 1 -maxdepth 1 ! -name registry ! -name '.private-registry*'
+  find docker/registry -mindepth 1 -maxdepth 1 ! -name v2
+} 2>/dev/null | head -n 3 | tr '\\n' ' ')
 [ -z "$foreign" ] || echo "foreign $foreign"
 if [ -n "$(others)" ]; then
   [ -d docker ] || echo beside
@@ -77,7 +80,9 @@ if [ -n "$(others)" ]; then
 fi
 # 65534 stands for all owners that this user namespace does not have.
 unmapped=
-for folder in . docker docker/registry; do
+folders=.
+[ ! -d docker ] || folders='docker docker/registry'
+for folder in $folders; do
   [ ! -d "$folder" ] || [ "$(stat -c %u "$folder")" != 65534 ] || unmapped=yes
 done
 [ -z "$unmapped" ] || [ "$(host_ids)" = ${uid}:${uid} ] || echo "unmapped $(host_ids)"
@@ -131,7 +136,16 @@ run() {
 # --- The images: whose are they, and can the registry write there? ---
 
 owner=
-alone="  Name a folder for the registry alone: $pulumi config set private-registry:dataPath"
+alone="  Name a place for the registry alone: $pulumi config set private-registry"
+# As a shell reads it.
+word() {
+  printf %s "$1" | sed "s/'/'\\\\\\\\''/g; s/^/'/; s/\$/'/"
+}
+inside=$(word "$DATA/docker")
+case $DATA in
+  /*) other="dataPath $(word "$DATA/registry")" ;;
+  *) other="dataVolume $DATA-registry" ;;
+esac
 case $DATA in
   # Unlike a volume, a folder that is not there is not made for a look.
   /*) mount="type=bind,\\"source=$DATA\\"" ;;
@@ -150,23 +164,32 @@ if [ -n "$mount" ]; then
   while read -r word words; do
     case $word in
       owner) owner=$words ;;
-      foreign) problem "dataPath: $DATA/docker is no registry's: it holds $words" "$alone $DATA/registry" ;;
+      foreign) problem "dataPath: $DATA/docker is no registry's: it holds $words" "$alone:$other" ;;
       beside) echo "dataPath: $DATA is not empty and holds no registry: the images go into $DATA/docker, and the rest stays as it is." ;;
-      closed) problem "dataPath: other things are in $DATA, and the registry's user ${uid} cannot enter it" "$alone $DATA/registry" ;;
+      closed) problem "dataPath: other things are in $DATA, and the registry's user ${uid} cannot enter it" "$alone:$other" ;;
       unmapped)
         problem "dataPath: the engine maps users to others (userns-remap, or rootless), and cannot change owners in $DATA" \\
-          "  On the Docker host: chown -R $words $DATA"
+          "  On the Docker host: mkdir -p $inside && chown -R $words $inside"
         ;;
-      failed) problem "dataPath: cannot look at $DATA: $words" "$alone /srv/registry" ;;
+      failed) problem "dataPath: cannot look at $DATA: $words" "$alone:dataPath /srv/registry" ;;
     esac
   done <<END
 $seen
 END
   while read -r name whose; do
-    if [ -n "$name" ] && [ -z "$whose" ]; then
+    case $whose in
+      "$INSTALLATION") continue ;;
+      # Of another installation, from before the images said whose they are; or else of this one, from
+      # before its stack was renamed.
+      ?*)
+        if [ -z "$first" ] || [ -n "$owner" ]; then
+          continue
+        fi
+        ;;
+    esac
+    [ -z "$name" ] ||
       problem "The container $name uses the images in $DATA, and two registries must not write to them." \\
-        "  Stop it on the Docker host: docker stop $name"
-    fi
+        "  Stop it for good on the Docker host: docker update --restart no $name && docker stop $name"
   done <<END
 $(docker ps --filter "volume=\${DATA%/}" --format '{{.Names}} {{.Label "private-registry"}}')
 END
@@ -219,7 +242,11 @@ fi
 if [ -z "$failed" ]; then
   # What we have published already is not free, but the address can be tried.
   port=$HTTPS_PORT
-  [ -z "$(docker ps --quiet --filter "label=private-registry=$INSTALLATION" --filter "publish=$HTTPS_PORT")" ] || port=
+  case $(docker ps --filter label=private-registry --filter "publish=$HTTPS_PORT" --format '{{.Label "private-registry"}} {{.Label "private-registry.id"}}') in
+    "$INSTALLATION "*) port= ;;
+    # From before there were ids, of a stack that was renamed since.
+    *' ') [ -n "$first" ] || port= ;;
+  esac
   case $BIND_ADDRESS in
     *:*) address="[$BIND_ADDRESS]" ;;
     *) address=$BIND_ADDRESS ;;
@@ -316,7 +343,12 @@ done
 export const checkNginxFilesScript = `nginx -t -q -c "$PWD/nginx.conf" || exit
 force=../current
 if cmp -s tls.names $force/tls.names && ! cmp -s tls.crt $force/tls.crt; then
-  wait=$(($(cat tls.since) + \${PRIVATE_REGISTRY_SLOW_CLOCK_SECONDS:-90} - $(date +%s)))
+  slow=\${PRIVATE_REGISTRY_SLOW_CLOCK_SECONDS:-90}
+  wait=$(($(cat tls.since) + slow - $(date +%s)))
+  if [ "$wait" -gt $((slow + 60)) ]; then
+    echo "The clock of the Docker host is $((wait - slow)) s behind the one of the machine that runs Pulumi: set it, then up again." >&2
+    exit 1
+  fi
   if [ "$wait" -gt 0 ]; then
     echo "The new certificate is put into service in $wait s: until then, machines with slow clocks would refuse it."
     sleep "$wait"
@@ -399,7 +431,11 @@ export const releaseDataScript =
  * Environment: `DATA`, `IMAGE`, and the installation's.
  */
 export const deleteDataScript = inStorage(`case $(cat ${ownerFile} 2>/dev/null) in
-  '' | "$INSTALLATION_ID") rm -rf docker ;;
+  '' | "$INSTALLATION_ID")
+    rm -rf docker/registry ${ownerFile}
+    # Not if somebody has put other things there.
+    rmdir docker 2>/dev/null || :
+    ;;
 esac
 `);
 

@@ -133,10 +133,14 @@ function isPort(value: string): boolean {
 
 /** What belongs to the system with all that is in it, or does not outlive a reboot. */
 const systemFolders =
-  /^\/(bin|boot|dev|etc|lib|lib32|lib64|libx32|proc|run|sbin|sys|usr|snap|System|Library|var\/(run|lock|tmp|cache|log|spool|mail)|var\/lib\/(docker|containerd|containers|dpkg|apt|rpm|systemd|private-registry))(\/|$)/;
+  /^\/(bin|boot|dev|etc|lib|lib32|lib64|libx32|proc|run|sbin|sys|usr(?!\/local\/.)|snap|System|Library|var\/(run|lock|tmp|cache|log|spool|mail)|var\/lib\/(docker|containerd|containers|dpkg|apt|rpm|systemd|private-registry))(\/|$)/;
 
 /** Homes, and folders that hold what programs keep: one in it may be the registry's, not all of it. */
 const sharedFolders = /^\/(home(\/[^/]+)?|Users(\/[^/]+)?|root|var(\/lib)?|tmp|lost\+found)$/;
+
+/** For an installation from the time when any folder was taken. */
+const moved =
+  " (if images are there already, move its folder docker to the new one first, with the registry stopped)";
 
 /** A folder of its own on the Docker host, which is a Linux or Unix machine. */
 export function dataPath(value: string): Complaint | undefined {
@@ -146,10 +150,10 @@ export function dataPath(value: string): Complaint | undefined {
     return {};
   }
   if (systemFolders.test(plain)) {
-    return { expected: "a folder for the images alone, not one of the system's" };
+    return { expected: `a folder for the images alone, not one of the system's${moved}` };
   }
   if (sharedFolders.test(plain)) {
-    const expected = "a folder for the images alone, not one that others have things in";
+    const expected = `a folder for the images alone, not one that others have things in${moved}`;
     return { expected, instead: posix.join(plain, "registry") };
   }
   return plain === value || `${plain}/` === value ? undefined : { instead: plain };

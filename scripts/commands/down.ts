@@ -1,12 +1,12 @@
 import { readContext, type Context } from "../context";
 import { EngineApi } from "../engine/api";
-import { findLeft } from "../engine/deployed";
+import { findLeft, findTroubles } from "../engine/deployed";
 import { ownFolder } from "../paths";
 import { repairBrokenState } from "../pulumi/broken-state";
 import { rememberDataVolume } from "../pulumi/data-volume";
 import { takeUpKilledRun } from "../pulumi/killed-run";
 import { runPulumiWithClients } from "../pulumi/clients";
-import { type KnownServer, knownServer } from "../pulumi/repair-server";
+import { type KnownServer, knownServer, requireSameEngine } from "../pulumi/repair-server";
 import { isKnown } from "../pulumi/run";
 import { localStacks } from "../pulumi/stack";
 import { setUp } from "../setup/set-up";
@@ -32,6 +32,10 @@ export async function down(args: readonly string[]): Promise<number> {
     ? []
     : ["--continue-on-error"];
   const server = isHelp(args) ? undefined : await knownServer(context, cli);
+  if (server !== undefined) {
+    const troubles = await findTroubles(new EngineApi(context.engine.host), server.objects);
+    requireSameEngine(context, server.objects, troubles);
+  }
   const code = await runPulumiWithClients(context, cli, [
     "destroy",
     ...[...others, ...withDefaults(args)],
@@ -55,7 +59,9 @@ async function requireNothingLeft(
     objects.filter(({ isKept }) => !isKept),
   );
   for (const { kind, name, id } of left) {
-    progress.note(`✗ still on the engine: the ${kind} ${name}; remove it: docker ${kind} rm ${id}`);
+    progress.note(
+      `✗ still on the engine: the ${kind} ${name}; remove it: docker ${kind} rm ${kind === "container" ? "--force " : ""}${id}`,
+    );
   }
   return left.length === 0 ? 0 : 1;
 }

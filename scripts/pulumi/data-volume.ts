@@ -3,6 +3,7 @@ import type { Context } from "../context";
 import type { PulumiCli } from "./cli";
 import { exportState, stateSchema } from "./clients";
 import { askPulumi } from "./run";
+import { shortName } from "./stack";
 import { nameOf } from "./urn";
 
 const volumeSchema = z.object({
@@ -36,7 +37,7 @@ export function dataVolumeOf(
  */
 export async function rememberDataVolume(context: Context, cli: PulumiCli): Promise<void> {
   const { progress, project, stack } = context;
-  const volume = dataVolumeOf(await exportState(context, cli), project.name, stack.name);
+  const volume = dataVolumeOf(await exportState(context, cli), project.name, shortName(stack.name));
   if (volume === undefined || volume.name === volume.usualName) return;
   const key = "private-registry:dataVolume";
   await askPulumi(context, cli, ["config", "set", key, volume.name, "--stack", stack.name]);

@@ -1,10 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { execa } from "execa";
 import { z } from "zod";
 import type { Context } from "../context";
-import { engineVariables } from "../engine/address";
+import { EngineApi } from "../engine/api";
 import { readJson, readText } from "../files";
 import { ownFolder } from "../paths";
 import { Problem } from "../problem";
@@ -62,21 +61,21 @@ export async function takeUpKilledRun(context: Context, cli: PulumiCli): Promise
   if (backend.backend !== "ours" || !existsSync(file)) return;
   await endDeadLocks(context, cli);
   const state = readState(file);
-  if (!state.isPending) return;
-  const docker = async (...args: string[]) => {
-    const { stdout } = await execa("docker", args, {
-      env: engineVariables(context.engine.host),
-    });
-    return stdout.split("\n").filter((line) => line !== "");
-  };
-  for (const { kind, list, remove } of engineObjects) {
-    const labelled = ["--filter", "label=private-registry", "--format", "json"];
+  const api = new EngineApi(context.engine.host);
+  const docker = async (...args: string[]) =>
+    (await api.docker(args, ENGINE_SECONDS)).split("\n").filter((line) => line !== "");
+  // A state that was brought back from a copy may be older than what runs, too.
+  for (const { kind, list, remove } of engineObjects.slice(0, state.isPending ? undefined : 1)) {
+    const labelled = ["--filter", "label=private-registry", "--format", "{{json .}}"];
     const listed = await docker(kind, "ls", ...list, ...labelled);
     for (const id of leftOver(listed.map(readObject), state)) {
-      progress.note(`• removing ${kind} ${id.slice(0, 40)}, which an up that was killed has made`);
+      progress.note(
+        `• removing ${kind} ${id.slice(0, 40)}, which this stack has made and its state does not know`,
+      );
       await docker(kind, "rm", ...remove, id);
     }
   }
+  if (!state.isPending) return;
   const clear = ["refresh", "--yes", "--skip-preview", "--clear-pending-creates"];
   await askPulumi(context, cli, clear);
 }
@@ -104,6 +103,9 @@ export async function endDeadLocks(context: Context, cli: PulumiCli): Promise<vo
     await askPulumi(context, cli, ["cancel", "--yes"]);
   }
 }
+
+/** A container that is removed is stopped first. */
+const ENGINE_SECONDS = 120;
 
 /** What has labels of an installation; in the order in which it can be removed. */
 const engineObjects = [

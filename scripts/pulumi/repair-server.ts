@@ -69,6 +69,7 @@ export async function repairServer(context: Context, cli: PulumiCli): Promise<vo
   if (server === undefined) return;
   const api = new EngineApi(engine.host);
   const troubles = await findTroubles(api, server.objects);
+  requireSameEngine(context, server.objects, troubles);
   if (troubles.length === 0) {
     const deaf = await findDeaf(context, api, server);
     if (deaf === undefined) return;
@@ -86,6 +87,31 @@ export async function repairServer(context: Context, cli: PulumiCli): Promise<vo
     await askPulumi(context, cli, [...refresh, ...targets]);
   }
   await undoServer(context, cli);
+}
+
+/**
+ * Refuses an engine that has nothing of what the state knows: it is another one, such as that of a
+ * Docker context that was chosen since. Its answers would have the state forget all that runs.
+ *
+ * @throws Problem
+ */
+export function requireSameEngine(
+  { engine, npmRun }: Pick<Context, "engine" | "npmRun">,
+  objects: readonly Deployed[],
+  troubles: readonly Trouble[],
+): void {
+  const own = objects.filter(({ kind }) => kind !== "image");
+  const isGone = (one: Deployed) =>
+    troubles.some(({ kind, deployed }) => kind === "gone" && deployed === one);
+  if (own.length === 0 || !own.every(isGone)) return;
+  throw new Problem(
+    `Nothing of this stack is on the Docker engine ${engine.host} (from ${engine.from}).`,
+    [
+      "Is another engine meant? Unset DOCKER_HOST, choose its context (docker context use default), or set",
+      "dockerHost. If this one has lost all of it, have the state forget it, then run this again:",
+      `  ${npmRun} pulumi -- refresh --yes`,
+    ],
+  );
 }
 
 /** Has the next `up` do again whatever is done to the server by commands. */

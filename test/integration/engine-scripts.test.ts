@@ -121,13 +121,17 @@ describe("an engine that maps users to others", () => {
   });
 
   it("is told of with the owner that the folder of the images needs", async () => {
-    expect(await deployment.failingUp(settings())).toContain(`chown -R 110001:110001 ${folder}`);
+    expect(await deployment.failingUp(settings())).toContain(
+      `mkdir -p '${folder}/docker' && chown -R 110001:110001 '${folder}/docker'`,
+    );
     expect((await stat(folder)).uid).toBe(0);
   });
 
   it("keeps the images there once it has that owner", async () => {
-    await execa("sh", ["-c", `chown -R 110001:110001 ${folder}`]);
+    const line = `mkdir -p '${folder}/docker' && chown -R 110001:110001 '${folder}/docker'`;
+    await execa("sh", ["-c", line]);
     await deployment.up(settings());
+    expect((await stat(folder)).uid).toBe(0);
     expect((await stat(join(folder, "docker"))).uid).toBe(110001);
     expect(Object.keys((await deployment.up()).changes)).toEqual(["same"]);
   });

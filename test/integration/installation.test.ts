@@ -200,7 +200,7 @@ describe("a folder for the images with other people's things in it", () => {
     const before = await others();
     const output = await deployment.failingUp(settings);
     expect(output).toContain(`the registry's user 10001 cannot enter it`);
-    expect(output).toContain(`dataPath ${folder}/registry`);
+    expect(output).toContain(`dataPath '${folder}/registry'`);
     expect(await readdir(folder)).toEqual(["ops", "postgres"]);
     expect(await others()).toEqual(before);
   });
@@ -212,6 +212,14 @@ describe("a folder for the images with other people's things in it", () => {
     const output = await deployment.failingUp(settings);
     expect(output).toMatch(/docker is no registry's: it holds \S*compose.yaml/);
     expect((await stat(join(folder, "docker"))).uid).toBe(0);
+    await rm(join(folder, "docker"), { recursive: true });
+  });
+
+  it("is refused if its docker/registry is somebody's own set-up", async () => {
+    await mkdir(join(folder, "docker/registry/certs"), { recursive: true });
+    await writeFile(join(folder, "docker/registry/docker-compose.yml"), "services:");
+    const output = await deployment.failingUp(settings);
+    expect(output).toMatch(/docker is no registry's: it holds \S*(certs|docker-compose.yml)/);
     await rm(join(folder, "docker"), { recursive: true });
   });
 
@@ -247,19 +255,37 @@ describe("a folder for the images with other people's things in it", () => {
     try {
       const output = await deployment.failingUp(settings);
       expect(output).toContain(`The container ${name} uses the images in ${folder}`);
+      expect(output).toContain(`docker update --restart no ${name} && docker stop ${name}`);
     } finally {
       await docker("rm", "--force", "--volumes", name);
     }
   });
 
-  it("is another installation's once this one is gone", async () => {
+  it("is refused while an installation without an id writes there", async () => {
+    const name = "private-registry-test-landed";
+    await docker(
+      ...["run", "--detach", "--name", name, "--label", "private-registry=another-stack"],
+      ...["--network", "none", "--volume", `${folder}:/var/lib/registry`, "registry:3.1.2"],
+    );
+    try {
+      expect(await deployment.failingUp(settings)).toContain(
+        `The container ${name} uses the images`,
+      );
+    } finally {
+      await docker("rm", "--force", "--volumes", name);
+    }
+  });
+
+  it("is another installation's once this one is gone, which deletes no more than its images", async () => {
     const other = await Deployment.create();
     try {
       await other.up({ ...settings, keepData: false });
       expect((await stat(join(folder, "docker"))).uid).toBe(10001);
+      await writeFile(join(folder, "docker/notes.txt"), "somebody's");
     } finally {
       await other.remove();
     }
-    expect(await readdir(folder)).toEqual(["ops", "postgres"]);
+    expect(await readdir(folder)).toEqual(["docker", "ops", "postgres"]);
+    expect(await readdir(join(folder, "docker"))).toEqual(["notes.txt"]);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Deployed, deployedObjects, troubleOf } from "../../scripts/engine/deployed";
-import { withServerUndone } from "../../scripts/pulumi/repair-server";
+import { requireSameEngine, withServerUndone } from "../../scripts/pulumi/repair-server";
 import { addressOf } from "../../scripts/registry/ask";
 import { problemOf } from "../../scripts/registry/look";
 
@@ -132,5 +132,30 @@ describe("what was seen of a registry", () => {
     expect(
       problemOf({ ...look, certificate: { daysLeft: 3 }, login: {}, read: {} }),
     ).toBeUndefined();
+  });
+});
+
+describe("an engine that has nothing of a stack", () => {
+  const context = {
+    engine: { host: "unix:///run/user/1000/docker.sock", from: "DOCKER_HOST", isDefault: false },
+    npmRun: "npm run",
+  };
+  const one = (kind: Deployed["kind"], id: string) => ({ kind, id }) as Deployed;
+  const objects = [one("container", "c1"), one("volume", "v1"), one("image", "i1")];
+  const gone = (deployed: Deployed) => ({ kind: "gone" as const, deployed, detail: "" });
+
+  it("is taken for another one, which has the state forget nothing", () => {
+    const troubles = objects.map(gone);
+    expect(() => {
+      requireSameEngine(context, objects, troubles);
+    }).toThrow(/^Nothing of this stack is on the Docker engine unix:\S+ \(from DOCKER_HOST\)\.$/);
+  });
+
+  it("is the right one if it has anything of it but images, which others have too", () => {
+    requireSameEngine(context, objects, objects.slice(0, 1).map(gone));
+    requireSameEngine(context, [], []);
+    expect(() => {
+      requireSameEngine(context, objects, objects.slice(0, 2).map(gone));
+    }).toThrow();
   });
 });
