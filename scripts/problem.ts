@@ -2,6 +2,7 @@ import { appendFileSync, mkdirSync, statSync } from "node:fs";
 import { userInfo } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { logFolder } from "./paths";
+import { z } from "zod";
 
 /**
  * A failure that the user can mend. It is printed without a stack trace, so its message must say
@@ -38,11 +39,17 @@ export function describeFailure(error: unknown): string {
 export function asProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (isFileError(error)) return fileProblem(error);
-  const [message = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
+  const [message = ""] = words(error).split("\n");
   return new Problem(message || "failed without a reason", [
     "These scripts do not know this failure, so they cannot tell what to do about it.",
     writeDetails(error) ?? `For the details: ${DEBUG}=1 before the same command.`,
   ]);
+}
+
+function words(error: unknown): string {
+  // Its message is the JSON of all that is wrong.
+  if (error instanceof z.ZodError) return z.prettifyError(error).replaceAll("\n", " ");
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** A system call on a file that failed. */

@@ -15,6 +15,7 @@ import { findCli, type PulumiCli } from "../pulumi/cli";
 import { checkClients, type ClientCheck } from "../pulumi/client-checks";
 import { type KnownServer, knownServer } from "../pulumi/repair-server";
 import { askPulumi } from "../pulumi/run";
+import { passphraseFile } from "../pulumi/environment";
 import { pluginStates } from "../pulumi/plugins";
 import { hasClients } from "../pulumi/stack";
 import type { Certificate } from "../registry/ask";
@@ -119,13 +120,21 @@ async function checkPort(context: Context, api: EngineApi | undefined): Promise<
     case "free":
       return { thing, state: "ok", detail: "free" };
     case "container":
-      return { thing, state: "ok", detail: `published by the container ${state.name}` };
+      if (state.isRegistry) {
+        return { thing, state: "ok", detail: `published by the container ${state.name}` };
+      }
+      return {
+        thing,
+        state: "broken",
+        detail: `in use by the container ${state.name}`,
+        mend: portMend(httpsPort, await freePort(bindAddress), context.npmRun),
+      };
     case "in use":
       return {
         thing,
         state: "broken",
         detail: "in use by another program",
-        mend: portMend(httpsPort, await freePort(bindAddress)),
+        mend: portMend(httpsPort, await freePort(bindAddress), context.npmRun),
       };
     case "unknown":
       // Only root may try a low port, but the engine may use it.
@@ -189,6 +198,16 @@ function checkPlugins(context: Context): Finding[] {
 
 function checkBackend(context: Context): Finding {
   const { backend, stack } = context;
+  if (backend.passphraseLost) {
+    return {
+      thing: "stack",
+      state: "broken",
+      detail: `${stack.name} is encrypted, and its passphrase is not here`,
+      mend: [
+        `Bring back ${passphraseFile(ownFolder)} from a backup, or set PULUMI_CONFIG_PASSPHRASE.`,
+      ],
+    };
+  }
   const where = backend.env["PULUMI_BACKEND_URL"] ?? "your own backend";
   return { thing: "stack", state: "ok", detail: `${stack.name}, kept in ${where}` };
 }

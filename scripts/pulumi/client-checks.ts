@@ -117,13 +117,22 @@ async function runChecks(context: Context, cli: PulumiCli, commands: readonly Cl
       const { stdin, connection } = inputs;
       const name = nameOf(urn);
       const check = { create: "sh -s -- check", stdin: pulumi.secret(stdin) };
-      const { stdout } = connection
+      const asked = connection
         ? new command.remote.Command(name, {
             ...check,
             connection: pulumi.secret(once(connection)),
           })
         : new command.local.Command(name, check);
-      stdout.apply((said) => heard.set(urn, said));
+      // Each output of a failed resource ends this process, unless it is recovered.
+      for (const key of Object.getOwnPropertyNames(asked)) {
+        const output: unknown = Reflect.get(asked, key);
+        if (pulumi.Output.isInstance(output)) pulumi.recover(output, () => undefined);
+      }
+      pulumi
+        .recover<string | undefined>(asked.stdout, () => undefined)
+        .apply((said) => {
+          if (said !== undefined) heard.set(urn, said);
+        });
     }
     return Promise.resolve();
   };

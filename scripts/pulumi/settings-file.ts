@@ -2,15 +2,19 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { parse } from "yaml";
+import { defaultStack } from "./stack";
 
 /**
  * Pulumi writes a salt into a stack's settings file, and numbers as strings, although nobody has
  * changed a setting. In a file that git tracks, `git status` would show that for ever. While it is
- * the only change, git is told to leave the file alone; a changed setting is shown as any other.
+ * the only change, git is told to leave the file alone; a changed setting is shown as any other. That
+ * is for the default stack's file, which no new version of this project changes: a pull that changes
+ * a file which git leaves alone would fail.
  *
  * @param checkout The folder of Pulumi.yaml; nothing happens where git does not track the file.
  */
 export async function hideRewriting(checkout: string, stack: string): Promise<void> {
+  if (stack !== defaultStack) return;
   const name = `Pulumi.${stack}.yaml`;
   const git = async (...args: string[]) => {
     const { failed, stdout } = await execa("git", args, { cwd: checkout, reject: false });

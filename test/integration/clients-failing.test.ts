@@ -91,6 +91,7 @@ async function upWithout(...failing: string[]) {
   expect(output).not.toMatch(/integrity|unhandled|goroutine/);
   expect(
     new Set([...output.matchAll(/✗ (?:the machine that )?client (\w+)/g)].map((m) => m[1])),
+    output,
   ).toEqual(new Set(failing));
   expect(exitCode).toBe(failing.length === 0 ? 0 : 1);
   return output;
