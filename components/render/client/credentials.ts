@@ -398,7 +398,8 @@ keep_helped_login() {
   fi
   # One line for each registry.
   held="$1 $(printf '%s' "$held" | tr '\\n' ' ')"
-  keep "$kept.helper" "$({ grep -vF "$1 " "$kept.helper" 2>/dev/null || :; } && printf '%s' "$held")" 600
+  keep "$kept.helper" "$(awk -v name="$1" '$1 != name' "$kept.helper" 2>/dev/null || :
+    printf '%s' "$held")" 600
 }
 
 # USER REGISTRY: takes that login from the helper, and puts back the one before.
@@ -410,7 +411,7 @@ log_out_of_helper() {
     complain "$2: $account cannot be logged out: docker-credential-$helper does not erase the login"
     return 1
   fi
-  held=$(sed -n "s|^$2 ||p" "$kept.helper" 2>/dev/null) || :
+  held=$(awk -v name="$2" '$1 == name { print substr($0, length(name) + 2) }' "$kept.helper" 2>/dev/null) || :
   if [ -n "$held" ] && ! ask_helper store "$held" >/dev/null; then
     complain "$2: docker-credential-$helper does not take back the login that $account had before"
     return 1

@@ -158,6 +158,8 @@ remove() {
 on_exit() {
   status=$?
   trap - EXIT
+  # Whoever heard what this says may be gone.
+  trap '' PIPE
   set +e
   show_typing
   [ -z "$unfinished" ] || rm -f "$unfinished"
@@ -166,7 +168,8 @@ on_exit() {
     rm -rf "$scratch"
   fi
   if [ "$status" -ne 0 ] && [ "$undo_on_failure" = yes ]; then
-    undo
+    # In bash, a bare "return" in a trap returns the status from before the trap; not so in a subshell.
+    (undo)
   fi
   release_lock
   exit "$status"
@@ -192,6 +195,7 @@ main() {
   trap on_exit EXIT
   trap 'exit 129' HUP
   trap 'exit 130' INT
+  trap 'exit 141' PIPE
   trap 'exit 143' TERM
   ask_password
   # No command can read on in the script, which may be standard input.

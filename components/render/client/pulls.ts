@@ -166,6 +166,11 @@ is_answering() {
   (limit=\${limit:+timeout 10} && run_as "$account" "$ask" >/dev/null 2>&1)
 }
 
+# CODE: whether timeout has ended the command: of busybox, it is that of the signal.
+is_timeout() {
+  [ "$1" -eq 124 ] || [ "$1" -eq 143 ]
+}
+
 # RUNTIME WHY
 not_proved() {
   say "$1: \${ca_pem:+trusts $names; }not proved: $2"
@@ -175,7 +180,7 @@ not_proved() {
 pull_each() {
   answer_code=0
   is_answering || answer_code=$?
-  if [ "$answer_code" -eq 124 ]; then
+  if is_timeout "$answer_code"; then
     not_proved "$1" 'it does not answer'
     return
   fi
@@ -206,7 +211,7 @@ $2" 2>&1) || code=$?
     [ "$4" != yes ] || has_pulled=yes
     return
   fi
-  [ "$code" -ne 124 ] || words='the pull did not end within a minute'
+  ! is_timeout "$code" || words='the pull did not end within a minute'
   case $code:$words in
     127:*) not_proved "$1" "there is no program to ask it with: $words" ;;
     *'annot connect to the Docker daemon'* | *'docker daemon running'* | *'dial unix'*)

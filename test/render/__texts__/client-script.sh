@@ -2377,7 +2377,8 @@ keep_helped_login() {
   fi
   # One line for each registry.
   held="$1 $(printf '%s' "$held" | tr '\n' ' ')"
-  keep "$kept.helper" "$({ grep -vF "$1 " "$kept.helper" 2>/dev/null || :; } && printf '%s' "$held")" 600
+  keep "$kept.helper" "$(awk -v name="$1" '$1 != name' "$kept.helper" 2>/dev/null || :
+    printf '%s' "$held")" 600
 }
 
 # USER REGISTRY: takes that login from the helper, and puts back the one before.
@@ -2389,7 +2390,7 @@ log_out_of_helper() {
     complain "$2: $account cannot be logged out: docker-credential-$helper does not erase the login"
     return 1
   fi
-  held=$(sed -n "s|^$2 ||p" "$kept.helper" 2>/dev/null) || :
+  held=$(awk -v name="$2" '$1 == name { print substr($0, length(name) + 2) }' "$kept.helper" 2>/dev/null) || :
   if [ -n "$held" ] && ! ask_helper store "$held" >/dev/null; then
     complain "$2: docker-credential-$helper does not take back the login that $account had before"
     return 1
@@ -2762,6 +2763,11 @@ is_answering() {
   (limit=${limit:+timeout 10} && run_as "$account" "$ask" >/dev/null 2>&1)
 }
 
+# CODE: whether timeout has ended the command: of busybox, it is that of the signal.
+is_timeout() {
+  [ "$1" -eq 124 ] || [ "$1" -eq 143 ]
+}
+
 # RUNTIME WHY
 not_proved() {
   say "$1: ${ca_pem:+trusts $names; }not proved: $2"
@@ -2771,7 +2777,7 @@ not_proved() {
 pull_each() {
   answer_code=0
   is_answering || answer_code=$?
-  if [ "$answer_code" -eq 124 ]; then
+  if is_timeout "$answer_code"; then
     not_proved "$1" 'it does not answer'
     return
   fi
@@ -2802,7 +2808,7 @@ $2" 2>&1) || code=$?
     [ "$4" != yes ] || has_pulled=yes
     return
   fi
-  [ "$code" -ne 124 ] || words='the pull did not end within a minute'
+  ! is_timeout "$code" || words='the pull did not end within a minute'
   case $code:$words in
     127:*) not_proved "$1" "there is no program to ask it with: $words" ;;
     *'annot connect to the Docker daemon'* | *'docker daemon running'* | *'dial unix'*)
@@ -3299,6 +3305,8 @@ remove() {
 on_exit() {
   status=$?
   trap - EXIT
+  # Whoever heard what this says may be gone.
+  trap '' PIPE
   set +e
   show_typing
   [ -z "$unfinished" ] || rm -f "$unfinished"
@@ -3307,7 +3315,8 @@ on_exit() {
     rm -rf "$scratch"
   fi
   if [ "$status" -ne 0 ] && [ "$undo_on_failure" = yes ]; then
-    undo
+    # In bash, a bare "return" in a trap returns the status from before the trap; not so in a subshell.
+    (undo)
   fi
   release_lock
   exit "$status"
@@ -3333,6 +3342,7 @@ main() {
   trap on_exit EXIT
   trap 'exit 129' HUP
   trap 'exit 130' INT
+  trap 'exit 141' PIPE
   trap 'exit 143' TERM
   ask_password
   # No command can read on in the script, which may be standard input.
