@@ -130,11 +130,11 @@ const listedSchema = z.object({
   Mounts: z.string().optional(),
 });
 
-/** Reads a line of `docker <kind> ls --format json`. Volumes have a name only. */
+/** Reads a line of `docker <kind> ls --format "{{json .}}"`; "json" alone is no format before 23.0. */
 export function readObject(line: string): EngineObject {
   const { ID, Name, Labels, Mounts = "" } = listedSchema.parse(JSON.parse(line));
   return {
-    id: ID ?? Name ?? "",
+    id: ID ?? Name ?? "", // volumes have a name only
     installation: /(?:^|,)private-registry\.id=([^,]*)/.exec(Labels)?.[1] ?? "",
     mounts: Mounts.split(","),
   };
