@@ -2,6 +2,7 @@ import { readContext, type Context } from "../context";
 import { EngineApi } from "../engine/api";
 import { findLeft, findTroubles } from "../engine/deployed";
 import { ownFolder } from "../paths";
+import { Problem } from "../problem";
 import { repairBrokenState } from "../pulumi/broken-state";
 import { rememberDataVolume } from "../pulumi/data-volume";
 import { takeUpKilledRun } from "../pulumi/killed-run";
@@ -33,6 +34,7 @@ export async function down(args: readonly string[]): Promise<number> {
     : ["--continue-on-error"];
   const server = isHelp(args) ? undefined : await knownServer(context, cli);
   if (server !== undefined) {
+    requireKnownEngine(context);
     const troubles = await findTroubles(new EngineApi(context.engine.host), server.objects);
     requireSameEngine(context, server.objects, troubles);
   }
@@ -44,6 +46,17 @@ export async function down(args: readonly string[]): Promise<number> {
     return code;
   }
   return requireNothingLeft(context, server);
+}
+
+/** What is deployed is on an engine, and no program runs that would report a malformed setting. */
+function requireKnownEngine({ npmRun, project }: Context): void {
+  if (project.isEngineKnown) return;
+  throw new Problem("private-registry:dockerHost: the setting names no Docker engine.", [
+    "Set it as it was when the stack was deployed, then run this again:",
+    `  ${npmRun} pulumi -- config set private-registry:dockerHost ssh://user@host`,
+    "or, for the engine that docker itself uses:",
+    `  ${npmRun} pulumi -- config rm private-registry:dockerHost`,
+  ]);
 }
 
 /** Arguments of `destroy` with which something is meant to stay. */

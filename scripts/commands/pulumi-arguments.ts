@@ -66,6 +66,23 @@ export function refuseHiddenFlags(args: readonly string[], npmRun: string): void
   );
 }
 
+/**
+ * The setting of which `config set --path` or `config rm --path` changes a part, with its namespace.
+ *
+ * @param project Its name, which is the namespace of keys that have none.
+ */
+export function changedInPart(args: readonly string[], project: string): string | undefined {
+  const isPath = args.some((argument) => /^--path(=true)?$/.test(argument));
+  const words = args.filter(
+    (argument, index) => !argument.startsWith("-") && !WITH_VALUE.test(args[index - 1] ?? ""),
+  );
+  const change = words.findIndex((word) => word === "set" || word === "rm");
+  if (!isPath || change < 1 || words[change - 1] !== "config") return undefined;
+  const path = words[change + 1] ?? "";
+  const [, namespace = project, key] = /^(?:([\w.-]+):)?(?:\[")?([\w-]+)/.exec(path) ?? [];
+  return key === undefined ? undefined : `${namespace}:${key}`;
+}
+
 /** As a shell reads it. */
 function quoted(word: string): string {
   return /^[\w.:-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;

@@ -1,11 +1,14 @@
-import { readContext, readSelection } from "../context";
+import { join } from "node:path";
+import { type Context, readContext, readSelection } from "../context";
 import { ownFolder } from "../paths";
 import { repairBrokenState, tellBrokenState } from "../pulumi/broken-state";
 import { prepareBackend } from "../pulumi/environment";
 import { endDeadLocks, requireWholeState } from "../pulumi/killed-run";
 import { ensureStack, isSelecting, runPulumi, settleSelection } from "../pulumi/run";
+import { unpackJsonText } from "../pulumi/settings-file";
+import { shortName } from "../pulumi/stack";
 import { setUp } from "../setup/set-up";
-import { isHelp, refuseHiddenFlags } from "./pulumi-arguments";
+import { changedInPart, isHelp, refuseHiddenFlags } from "./pulumi-arguments";
 
 /** Commands that work without a stack, or choose one themselves. */
 const WITHOUT_STACK = [
@@ -41,6 +44,7 @@ export async function pulumi(args: readonly string[]): Promise<number> {
     await ensureStack(context, cli);
     await repairBrokenState(context, cli);
   }
+  unpackChangedSetting(context, args);
   if (WITH_ENGINE.includes(words[0] ?? "") && !isHelp(args)) await endDeadLocks(context, cli);
   const before = isSelecting(words) ? readSelection(context.env, context.project) : undefined;
   const code = await runPulumi(context, cli, args);
@@ -51,6 +55,18 @@ export async function pulumi(args: readonly string[]): Promise<number> {
     await tellBrokenState(context, cli);
   }
   return code;
+}
+
+function unpackChangedSetting(
+  { progress, project, stack }: Context,
+  args: readonly string[],
+): void {
+  const key = changedInPart(args, project.name);
+  const file = join(project.settingsFolder, `Pulumi.${shortName(stack.name)}.yaml`);
+  if (key === undefined || isHelp(args) || !unpackJsonText(file, key)) return;
+  progress.note(
+    `• ${key} was one JSON text, which --path would replace: it has keys of its own now`,
+  );
 }
 
 /** Whether a command works on the selected stack, so that one must be selected. */

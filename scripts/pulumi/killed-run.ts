@@ -60,6 +60,7 @@ export async function takeUpKilledRun(context: Context, cli: PulumiCli): Promise
   const file = stateFile(ownFolder, project.name, stack.name);
   if (backend.backend !== "ours" || !existsSync(file)) return;
   await endDeadLocks(context, cli);
+  if (!project.isEngineKnown) return;
   const state = readState(file);
   const api = new EngineApi(context.engine.host);
   const docker = async (...args: string[]) =>

@@ -36,7 +36,8 @@ export interface StackSettings {
 }
 
 /** Both. */
-export type ProjectFacts = Pick<ProjectFile, "name" | "backendUrl"> & StackSettings;
+export type ProjectFacts = Pick<ProjectFile, "name" | "backendUrl" | "settingsFolder"> &
+  StackSettings;
 
 const map = z.record(z.string(), z.unknown()).nullish();
 const projectSchema = z.object({

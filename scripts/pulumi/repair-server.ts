@@ -64,7 +64,8 @@ async function deploymentOf(context: Context, cli: PulumiCli | undefined): Promi
  * follows makes that anew and runs all that was done to the server again.
  */
 export async function repairServer(context: Context, cli: PulumiCli): Promise<void> {
-  const { engine, progress, stack } = context;
+  const { engine, progress, project, stack } = context;
+  if (!project.isEngineKnown) return;
   const server = await knownServer(context, cli);
   if (server === undefined) return;
   const api = new EngineApi(engine.host);

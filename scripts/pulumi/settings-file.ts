@@ -1,7 +1,7 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
-import { parse } from "yaml";
+import { parse, parseDocument } from "yaml";
 import { defaultStack } from "./stack";
 
 /**
@@ -30,6 +30,38 @@ export async function hideRewriting(checkout: string, stack: string): Promise<vo
     isOnlyRewritten(await git("show", `:./${name}`), readFileSync(file, "utf8"));
   if (shouldBe === isHidden) return;
   await git("update-index", shouldBe ? "--skip-worktree" : "--no-skip-worktree", "--", name);
+}
+
+/**
+ * Writes a setting that is one JSON text (`config set users '{"alice":{}}'`) as the map or list that
+ * it stands for. Pulumi reads both alike, but a `config set --path` would put its value in the place
+ * of the whole text: all other users would be lost without a word.
+ *
+ * @param file The stack's settings, which need not be there.
+ * @param key With its namespace.
+ * @returns Whether it was one.
+ */
+export function unpackJsonText(file: string, key: string): boolean {
+  if (!existsSync(file)) return false;
+  const document = parseDocument(readFileSync(file, "utf8"), { logLevel: "silent" });
+  const value = document.errors.length > 0 ? undefined : unpacked(document.getIn(["config", key]));
+  if (value === undefined) return false;
+  document.setIn(["config", key], document.createNode(value));
+  writeFileSync(`${file}.new`, document.toString());
+  renameSync(`${file}.new`, file);
+  return true;
+}
+
+/** The map or list in a JSON text; undefined if it is none, or would come to mean something else. */
+function unpacked(text: unknown): object | undefined {
+  // In a map, `secure` stands for a value that Pulumi has encrypted.
+  if (typeof text !== "string" || text.includes('"secure"')) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whether `stored` has a salt and otherwise the same settings as `committed`, which has none. */

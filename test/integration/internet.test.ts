@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -91,13 +92,16 @@ async function packReleases(): Promise<Map<string, string>> {
   return files;
 }
 
-/** A PATH with nothing but these programs: no Pulumi, no Go and no curl. */
-async function pathWith(...programs: string[]): Promise<string> {
+/** A PATH with all that is on this one but these programs. */
+async function pathWithout(...programs: string[]): Promise<string> {
   const own = join(folder, "programs");
   await mkdir(own);
-  for (const program of programs) {
-    const file = findProgram(program, process.env.PATH);
-    if (file !== undefined) await symlink(file, join(own, program));
+  for (const source of (process.env.PATH ?? "").split(":").reverse()) {
+    for (const name of existsSync(source) ? await readdir(source) : []) {
+      if (programs.includes(name)) continue;
+      await rm(join(own, name), { force: true });
+      await symlink(join(source, name), join(own, name));
+    }
   }
   return own;
 }
@@ -107,7 +111,7 @@ describe("the first npm run up with the internet", () => {
     const checkout = await Checkout.create({
       isFirst: true,
       environment: {
-        PATH: await pathWith("docker", "git", "gzip", "node", "sh", "sync", "tar"),
+        PATH: await pathWithout("curl", "go", "pulumi", "wget"),
         XDG_CACHE_HOME: join(folder, "cache"),
         DOCKER_HOST: `unix://${folder}/docker.sock`,
         PRIVATE_REGISTRY_PULUMI_SITE: site.address,

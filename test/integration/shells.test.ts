@@ -170,4 +170,15 @@ describe("npm run up", () => {
     expect(output).toMatch(/ \d+ unchanged/);
     expect(output).not.toMatch(/ \d+ (created|updated|replaced)/);
   });
+
+  it("is not taken down on an engine that the settings no longer name", async () => {
+    const file = join(checkout.folder, `Pulumi.${checkout.stackName}.yaml`);
+    const settings = await readFile(file, "utf8");
+    await pulumi({ PULUMI_STACK: checkout.stackName }, "config", "set", "dockerHost", "abc");
+    const { exitCode, output } = await checkout.run("down");
+    expect(exitCode).toBe(1);
+    expect(output).toContain("config rm private-registry:dockerHost");
+    expect(output).not.toContain("do not know this failure");
+    await writeFile(file, settings);
+  });
 });

@@ -2,7 +2,11 @@ import { describe, expect, test } from "vitest";
 import { formatFindings, isHealthy, type Finding } from "../../scripts/commands/findings";
 import { nextSteps } from "../../scripts/commands/next-steps";
 import { needsStack } from "../../scripts/commands/pulumi";
-import { refuseHiddenFlags, withDefaults } from "../../scripts/commands/pulumi-arguments";
+import {
+  changedInPart,
+  refuseHiddenFlags,
+  withDefaults,
+} from "../../scripts/commands/pulumi-arguments";
 import { describeFailure } from "../../scripts/problem";
 import type { ProjectFacts } from "../../scripts/pulumi/project";
 
@@ -127,6 +131,22 @@ describe("npm run pulumi -- config set", () => {
     [["--help"]],
   ])("leaves alone what Pulumi understands: %#", (args) => {
     expect(refusal(...args)).toBeUndefined();
+  });
+
+  test.each([
+    ["config set --path users.bob.access pull", "registry:users"],
+    [
+      "config set --path=true --secret private-registry:users.bob.password",
+      "private-registry:users",
+    ],
+    ["-s dev config -C x rm users[0] --path", "registry:users"],
+    ['config set --path ["clients"].web1.host a', "registry:clients"],
+    ["config set users {}", undefined],
+    ["config get --path users.bob", undefined],
+    ["stack rm --path x", undefined],
+    ["config set --path", undefined],
+  ])("knows which setting a path is in: %s", (line, setting) => {
+    expect(changedInPart(line.split(" "), "registry")).toBe(setting);
   });
 
   test("is the only command that is looked at", () => {

@@ -2,8 +2,9 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parse } from "yaml";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { hideRewriting, isOnlyRewritten } from "../../scripts/pulumi/settings-file";
+import { hideRewriting, isOnlyRewritten, unpackJsonText } from "../../scripts/pulumi/settings-file";
 
 const committed = `# For trying out on one machine.
 config:
@@ -91,4 +92,48 @@ test("only a salt and other quotes are Pulumi's rewriting", () => {
     expect(isOnlyRewritten(committed, text)).toBe(false);
     expect(isOnlyRewritten(text, rewritten)).toBe(false);
   }
+});
+
+describe("a setting that is one JSON text", () => {
+  const key = "private-registry:users";
+  let file: string;
+  beforeEach(
+    () => (file = join(mkdtempSync(join(tmpdir(), "settings-file-test-")), "Pulumi.x.yaml")),
+  );
+  afterEach(() => rmSync(join(file, ".."), { recursive: true }));
+
+  test("gets keys of its own before a part of it is changed, and the rest stays", () => {
+    const json = `'{"alice":{},"b \\"x":{"access":"pull"}}'`;
+    writeFileSync(file, `# Mine.\nconfig:\n  ${key}: ${json}\n  a:b: "[]" # this too\n`);
+    expect(unpackJsonText(file, key)).toBe(true);
+    const text = readFileSync(file, "utf8");
+    expect(text).toMatch(/^# Mine/);
+    expect(text).toContain('a:b: "[]" # this too');
+    expect((parse(text) as { config: Record<string, unknown> }).config[key]).toEqual({
+      alice: {},
+      'b "x': { access: "pull" },
+    });
+    expect(unpackJsonText(file, key)).toBe(false);
+  });
+
+  test.each([
+    "5443",
+    "hello",
+    "'\"text\"'",
+    "'{'",
+    "{secure: x}",
+    `'{"a":{"secure":"x"}}'`,
+    "null",
+  ])("and nothing else, is touched: %s", (value) => {
+    const text = `config:\n  ${key}: ${value}\n`;
+    writeFileSync(file, text);
+    expect(unpackJsonText(file, key)).toBe(false);
+    expect(readFileSync(file, "utf8")).toBe(text);
+  });
+
+  test("is not looked for where there are no settings, or none that can be read", () => {
+    expect(unpackJsonText(file, key)).toBe(false);
+    writeFileSync(file, "config: [");
+    expect(unpackJsonText(file, key)).toBe(false);
+  });
 });
