@@ -86,6 +86,19 @@ describe("two clones that deploy the same stack to one engine", () => {
     expect(await tags(second, port)).toEqual(pushed);
     expect(await up(second)).toMatch(/Resources:\n {4}\d+ unchanged\n/);
   });
+
+  it("take away what is their own: the first one no more than its state", async () => {
+    const ids = async () => {
+      const { nginx, registry } = await serving(first.installation);
+      return [nginx.Id, registry.Id];
+    };
+    const before = await ids();
+    const { exitCode, output } = await first.run("down");
+    expect(exitCode, output).toBe(0);
+    expect(await ids()).toEqual(before);
+    expect(await tags(second, port)).toEqual(pushed);
+    expect(await up(second)).toMatch(/Resources:\n {4}\d+ unchanged\n/);
+  });
 });
 
 describe("a state that is lost while the containers run", () => {
