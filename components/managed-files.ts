@@ -13,6 +13,14 @@ export interface ManagedFilesArgs {
   installation: Installation;
   /** The files' contents by path. Owned by the containers' user, with mode 0400. */
   files: Record<string, pulumi.Input<string>>;
+  /**
+   * Links by path. Each leads to an empty folder that is the same one as long as the value here is,
+   * in all generations: what somebody remembers under the link's real path outlives a change of the
+   * files, and no change of the value.
+   *
+   * @default - none
+   */
+  marks?: pulumi.Input<Record<string, string>>;
   /** An image with `sh`, `base64`, `sha256sum`, `tar` and what `check` needs. */
   image: pulumi.Input<string>;
   /**
@@ -48,7 +56,11 @@ export class ManagedFiles extends pulumi.ComponentResource {
       // Labels that came later are not worth a new volume.
       { parent: this, ignoreChanges: ["labels"] },
     );
-    const archive = pulumi.secret(pulumi.all(args.files).apply(pack));
+    const archive = pulumi.secret(
+      pulumi
+        .all([pulumi.all(args.files), args.marks ?? {}])
+        .apply(([files, marks]) => pack(files, marks)),
+    );
     const generation = pulumi.unsecret(archive.apply(digest));
     const publish = new EngineCommand(
       `${name}-publish`,
@@ -83,19 +95,35 @@ export function managedPath(generation: pulumi.Input<string>, file: string): pul
  * hashes, which have entropy enough.
  */
 export function contentDigest(files: ManagedFilesArgs["files"]): pulumi.Output<string> {
-  return pulumi.unsecret(pulumi.all(files).apply(pack).apply(digest));
+  return pulumi.unsecret(
+    pulumi
+      .all(files)
+      .apply((files) => pack(files))
+      .apply(digest),
+  );
 }
 
-/** The files as a tar in base64, the same bytes for the same files. */
-async function pack(files: Readonly<Record<string, string>>): Promise<string> {
+/** The files as a tar in base64, the same bytes for the same files; `.marks` names the folders of all marks. */
+async function pack(
+  files: Readonly<Record<string, string>>,
+  marks: Readonly<Record<string, string>> = {},
+): Promise<string> {
   const archive = tar.pack();
-  for (const [name, content] of Object.entries(files).sort()) {
-    archive.entry({ name, mode: 0o400, uid, gid: uid, mtime: new Date(0) }, content);
+  const about = { uid, gid: uid, mtime: new Date(0) };
+  const folders = Object.entries(marks).map(([link, value]) => ({ link, folder: digest(value) }));
+  const list = folders.map(({ folder }) => `${folder}\n`).sort();
+  const all = { ...files, ...(list.length > 0 && { ".marks": list.join("") }) };
+  for (const [name, content] of Object.entries(all).sort()) {
+    archive.entry({ name, mode: 0o400, ...about }, content);
+  }
+  for (const { link, folder } of folders) {
+    const linkname = `${"../".repeat(link.split("/").length)}marks/${folder}`;
+    archive.entry({ name: link, type: "symlink", linkname, ...about });
   }
   archive.finalize();
   return (await buffer(archive)).toString("base64");
 }
 
-function digest(archive: string): string {
-  return createHash("sha256").update(archive).digest("hex").slice(0, 16);
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }

@@ -13,11 +13,12 @@ import {
 import { contentDigest, managedPath, ManagedFiles } from "./managed-files";
 import {
   applyScript,
+  awaitAuthScript,
   awaitRegistryScript,
   checkNginxFilesScript,
   deleteDataScript,
+  engineFacts,
   firstPreflightScript,
-  limitsOf,
   nginxArguments,
   nginxHealthCommand,
   nginxTmpfsOptions,
@@ -36,8 +37,9 @@ import {
   socketFolder,
   uid,
 } from "./render/layout";
+import { authCommand, authHealthCommand } from "./render/auth-conf";
 import { nobodyHtpasswd } from "./render/htpasswd";
-import { renderNginxConf } from "./render/nginx-conf";
+import { nginxMebibytes, renderNginxConf } from "./render/nginx-conf";
 import { proofImage } from "./render/proof-image";
 import { renderRegistryConfig } from "./render/registry-config";
 
@@ -142,7 +144,8 @@ export class RegistryServer extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    const limits = preflight.stdout.apply(limitsOf);
+    const engine = preflight.stdout.apply(engineFacts);
+    const limits = engine.limits;
     const child = { parent: this, dependsOn: preflight };
     // Labels that came later are not worth a replacement, which would interrupt the service.
     const lasting = { ...child, ignoreChanges: ["labels"] };
@@ -242,9 +245,15 @@ export class RegistryServer extends pulumi.ComponentResource {
       .apply(([id]) => `${socketFolder}/${id.slice(0, 12)}.sock`);
     // nginx reads these when it starts and at a reload, the users' files at every login.
     const loaded = {
-      "nginx.conf": registrySocket.apply((socket) =>
-        renderNginxConf({ registrySocket: socket, anonymousPull: args.anonymousPull ?? false }),
-      ),
+      "nginx.conf": pulumi
+        .all([registrySocket, engine.processors])
+        .apply(([registrySocket, processors]) =>
+          renderNginxConf({
+            registrySocket,
+            processors,
+            anonymousPull: args.anonymousPull ?? false,
+          }),
+        ),
       "tls.crt": args.certificatePem,
       "tls.key": args.privateKeyPem,
     };
@@ -263,11 +272,27 @@ export class RegistryServer extends pulumi.ComponentResource {
           "tls.names": args.domains.join("\n"),
           "tls.since": pulumi.output(args.certificatePem).apply(beginning),
         },
+        marks: pulumi.output(args.htpasswd).apply((text) => loginMarks(text, args.users)),
         check: checkNginxFilesScript,
         image: nginxImage.imageId,
         dockerHost,
       },
       child,
+    );
+    const auth = new docker.Container(
+      `${name}-auth`,
+      authContainer({
+        installation,
+        limits,
+        image: nginxImage.imageId,
+        volumes: [{ ...filesAt(nginxFiles), readOnly: true }, socketsAt(sockets)],
+      }),
+      { ...lasting, dependsOn: [ownVolumes, nginxFiles], deleteBeforeReplace: false },
+    );
+    const authAnswers = new EngineCommand(
+      `${name}-auth-answers`,
+      { script: awaitAuthScript, environment: { AUTH: auth.id }, dockerHost },
+      { parent: this },
     );
     const nginx = new docker.Container(
       `${name}-nginx`,
@@ -298,7 +323,7 @@ export class RegistryServer extends pulumi.ComponentResource {
         },
         dockerHost,
       },
-      { parent: this, dependsOn: nginxFiles },
+      { parent: this, dependsOn: [nginxFiles, authAnswers] },
     );
 
     this.ready = pulumi.all([nginx.id, applied.id]).apply(([id]) => id);
@@ -317,6 +342,16 @@ function beginning(pem: string): string {
 
 function pushers(users: RegistryServerArgs["users"]): string[] {
   return Object.keys(users).filter((user) => users[user]?.access !== "pull");
+}
+
+/** Of each user, what a remembered login depends on: the password's hash and the rights. */
+function loginMarks(htpasswd: string, users: RegistryServerArgs["users"]): Record<string, string> {
+  const lines = htpasswd.split("\n").filter((line) => line !== "");
+  const mark = (line: string) => {
+    const [user = ""] = line.split(":");
+    return [`logins/${user}`, `${line} ${users[user]?.access ?? "push"}`];
+  };
+  return Object.fromEntries(lines.map(mark)) as Record<string, string>;
 }
 
 function emptyFiles(folder: string, names: string[]): Record<string, string> {
@@ -362,6 +397,22 @@ function registryContainer(
   };
 }
 
+function authContainer(parts: ContainerParts): docker.ContainerArgs {
+  return {
+    ...hardened(parts),
+    entrypoints: authCommand,
+    networkMode: "none",
+    tmpfs: { [nginxFolder]: nginxTmpfsOptions },
+    // An eighth of what others have when there is not enough for all.
+    cpuShares: 128,
+    ...memory(64, parts.limits),
+    healthcheck: healthcheck(authHealthCommand),
+    stopSignal: "SIGQUIT",
+    stopTimeout: drainSeconds,
+    destroyGraceSeconds: drainSeconds,
+  };
+}
+
 function nginxContainer(
   parts: ContainerParts & {
     network: pulumi.Input<string>;
@@ -378,7 +429,7 @@ function nginxContainer(
     // applyScript starts it, beside the one that has the port.
     start: false,
     mustRun: false,
-    ...memory(512, parts.limits),
+    ...memory(nginxMebibytes, parts.limits),
     healthcheck: healthcheck(nginxHealthCommand),
     stopSignal: "SIGQUIT",
     stopTimeout: drainSeconds,
@@ -386,7 +437,7 @@ function nginxContainer(
   };
 }
 
-/** What holds for both containers. */
+/** What holds for all containers. */
 function hardened({ installation, image, volumes }: ContainerParts) {
   return {
     image,

@@ -1,4 +1,6 @@
+import { authHealthCommand, authSocketOf } from "./auth-conf";
 import {
+  authSocket,
   dataFolder,
   drainSeconds,
   filesFolder,
@@ -24,6 +26,9 @@ export const nginxTmpfsOptions = `mode=0700,uid=${uid},gid=${uid},size=64m`;
  * hand, after which "unless-stopped" would start nothing (moby#40791, moby#43204).
  */
 export const restartPolicy = "always";
+
+/** Begins the note of {@link preflightScript} about the processors. */
+const processorsWord = "The processors of the Docker host: ";
 
 /** Says in the storage whose it is: a file with the installation's id. */
 const ownerFile = "docker/.private-registry";
@@ -118,6 +123,7 @@ limits=$(docker info --format '{{.MemoryLimit}} {{.SwapLimit}} {{.PidsLimit}}')
 ${cannotLimit("memory", "false*")}
 ${cannotLimit("swap", "'true false'*")}
 ${cannotLimit("processes", "*false")}
+docker info --format '${processorsWord}{{.NCPU}}.'
 
 have_image() {
   docker image inspect "$2" >/dev/null 2>&1 || said=$(docker pull --quiet "$2" 2>&1) && return
@@ -272,10 +278,21 @@ fi
 export const firstPreflightScript = `first=yes
 ${preflightScript}`;
 
-/** Which limits of containers the engine can hold, by the notes of {@link preflightScript}. */
-export function limitsOf(notes: string): { memory: boolean; swap: boolean } {
+/** What {@link preflightScript} has found out about the engine. */
+export interface EngineFacts {
+  /** Which limits of containers it can hold. */
+  limits: { memory: boolean; swap: boolean };
+  processors: number;
+}
+
+/** @param notes The output of {@link preflightScript}. */
+export function engineFacts(notes: string): EngineFacts {
   const can = (what: string) => !notes.includes(cannotLimitWords(what));
-  return { memory: can("memory"), swap: can("memory") && can("swap") };
+  const [, processors] = notes.split(processorsWord);
+  return {
+    limits: { memory: can("memory"), swap: can("memory") && can("swap") },
+    processors: Math.max(1, parseInt(processors ?? "", 10) || 1),
+  };
 }
 
 function cannotLimitWords(what: string): string {
@@ -316,9 +333,13 @@ if ! (cd "$checked" && eval "$CHECK"); then
   exit 1
 fi
 if [ -d .incoming ]; then
-  chown -R ${uid}:${uid} .incoming
+  chown -Rh ${uid}:${uid} .incoming
   chmod 0500 .incoming
   mv .incoming "$GENERATION"
+fi
+if [ -f "$GENERATION/.marks" ]; then
+  mkdir -p marks
+  sed s:^:marks/: "$GENERATION/.marks" | xargs mkdir -p
 fi
 # The files are on the disk before the link is, and the link before the caller hears of it.
 find "$GENERATION" -exec sync {} +
@@ -329,10 +350,15 @@ sync .
 # What was in force until now stays for those who still read it.
 for old in *; do
   case $old in
-    current | "$GENERATION" | "$previous") ;;
+    current | marks | "$GENERATION" | "$previous") ;;
     *) rm -rf "$old" ;;
   esac
 done
+if [ -d marks ]; then
+  cd marks
+  used=$(cat "../$GENERATION/.marks" "../$previous/.marks" 2>/dev/null || :)
+  ls | { grep -vxF "$used" || :; } | xargs -r rmdir
+fi
 `;
 
 /**
@@ -516,6 +542,18 @@ export const awaitRegistryScript = `set -eu
 ${lastWords("REGISTRY")}
 ${awaitHealth("REGISTRY", registryHealthCommand, "The registry does not start")}
 limit_pids
+`;
+
+/**
+ * Waits until the auth container answers on its socket, and has nginx ask it from now on.
+ *
+ * Environment: `AUTH` (a container).
+ */
+export const awaitAuthScript = `set -eu
+${lastWords("AUTH")}
+${awaitHealth("AUTH", authHealthCommand, "The container that checks passwords does not start")}
+limit_pids
+docker exec "$AUTH" sh -c ${quote(`ln -sfn "${authSocketOf("$HOSTNAME")}" ${authSocket}.new && mv -T ${authSocket}.new ${authSocket}`)}
 `;
 
 /** The arguments that nginx runs with. */

@@ -1,4 +1,12 @@
-import { dataFolder, filesFolder, idleSeconds, nginxFolder, nginxPort } from "./layout";
+import {
+  authSocket,
+  dataFolder,
+  filesFolder,
+  headerSeconds,
+  idleSeconds,
+  nginxFolder,
+  nginxPort,
+} from "./layout";
 import { proofRepository } from "./proof-image";
 
 export interface NginxConf {
@@ -6,35 +14,56 @@ export interface NginxConf {
   registrySocket: string;
   /** Whether reading needs no user. */
   anonymousPull: boolean;
+  /** Those of the Docker host. */
+  processors: number;
 }
+
+/**
+ * How many connections there can be, clients' and those to the registry: beyond it, new ones are
+ * closed. One in the middle of a request's header takes 35 KiB with TLS, and 16 KiB more if the header
+ * is as long as it may be: all of them fit into {@link nginxMebibytes}.
+ */
+const connections = 8192;
+
+/** nginx's limit of memory. An upload takes 128 KiB more, so that some thousands fit in as well. */
+export const nginxMebibytes = 1024;
 
 /**
  * nginx.conf: the whole of what clients can reach. It lies beside `tls.crt`, `tls.key`,
  * `users.htpasswd` and `nobody.htpasswd`, whose relative names nginx resolves against its own folder,
  * beside the folders `users` and `pushers`, which have an empty file for each user and each who may
- * write, and beside the files of `proofImage`.
+ * write, beside the users' marks in `logins`, and beside the files of `proofImage`.
  *
- * A password is checked with bcrypt once and then remembered in memory for ten minutes. The key
- * holds the real path behind `current`, so what was remembered under one users file is never
- * found under another: a change is in force, in old workers too, as soon as the link is.
+ * A password is checked with bcrypt once, by the process of `renderAuthConf`, and then remembered in
+ * memory. The key holds the real path behind `logins/<user>`, a mark of the password that is set and
+ * the user's rights: a change of either is in force, in old workers too, as soon as the link is, and
+ * concerns nobody else.
  *
  * With anonymous pull, the challenge is Bearer instead of Basic, as Docker's client asks anonymously
- * only for tokens; the token is what Basic would have sent.
+ * only for tokens; the token is the user's name and what Basic would have sent.
  */
 export function renderNginxConf(conf: NginxConf): string {
+  const workers = Math.min(conf.processors, 8);
+  const perWorker = Math.ceil(connections / workers);
   return `# Written by Pulumi (private-registry): changes made here are lost.
-worker_processes auto;
+worker_processes ${workers};
+worker_rlimit_nofile ${perWorker * 2 + 1024};
 pid ${nginxFolder}/nginx.pid;
 error_log stderr warn;
 # How long transfers in flight may outlive a reload.
 worker_shutdown_timeout 1h;
 
 events {
-    worker_connections 1024;
+    worker_connections ${perWorker};
 }
 
 http {
-    log_format registry '$remote_addr $remote_user [$time_iso8601] "$request" $status '
+    # Without the query, which for an upload holds the registry's signed state of it.
+    map $request_uri $path {
+        "~^(?<before_query>[^?]*)" $before_query;
+    }
+    log_format registry '$remote_addr $remote_user [$time_iso8601] '
+                        '"$request_method $path $server_protocol" $status '
                         '$body_bytes_sent $request_time "$http_user_agent"';
     access_log /dev/stdout registry;
     server_tokens off;
@@ -42,6 +71,9 @@ http {
     sendfile on;
     tcp_nopush on;
 
+    # Whoever has not said by then what he wants is no client.
+    client_header_timeout ${headerSeconds}s;
+    large_client_header_buffers 2 8k;
     client_max_body_size 0; # layers have no limit
     client_body_buffer_size 128k; # of every upload: larger is no faster, and adds up
     client_body_timeout 300s;
@@ -65,6 +97,11 @@ http {
         server unix:${nginxFolder}/auth.sock;
     }
 
+    # Checks passwords; see auth.conf.
+    upstream passwords {
+        server unix:${authSocket};
+    }
+
 ${authorization(conf)}
     map "$request_method $http_if_match$http_if_none_match$http_if_range$http_if_unmodified_since" $from_disk {
         default 0;
@@ -78,28 +115,51 @@ ${authorization(conf)}
         "~^[^ ]+ (GET|HEAD) $" read;
     }
 
-    # The user's name, if it is one that a file can have.
-    map $remote_user $user {
-        default "";
-        "~^[A-Za-z0-9][A-Za-z0-9._@-]*$" $remote_user;
+    # The user's name, if it is one that a file can have, else the name of no file.
+    map ${conf.anonymousPull ? "$remote_user$bearer_user" : "$remote_user"} $user {
+        default "-";
+        "~^(?<name>[A-Za-z0-9][A-Za-z0-9._@-]{0,63})$" $name;
     }
 
     map $refusal $challenge {
         default '${challenge(conf)}';
+        busy "";
         denied "";
     }
 
-    # Memory only, mode 0700: the keys hold credentials.
-    proxy_cache_path ${nginxFolder}/auth levels=1 keys_zone=auth:1m max_size=16m inactive=10m
-                     use_temp_path=off;
+    # Memory only, mode 0700: the keys hold credentials. A login is remembered as long as it is used
+    # within an hour. Refusals have a place of their own, so that a flood of them displaces no login.
+    proxy_cache_path ${nginxFolder}/remembered levels=1 keys_zone=remembered:2m max_size=16m
+                     inactive=1h use_temp_path=off;
+    proxy_cache_path ${nginxFolder}/refused levels=1 keys_zone=refused:1m max_size=8m
+                     inactive=1m use_temp_path=off;
+
     # nginx refuses a reload that changes a zone: whoever changes one here renames it.
-    # Counts what is not remembered: first logins, and wrong passwords. Not requests without any,
-    # with which every client begins.
+    # All of them count what is not remembered: first logins, and wrong passwords. Not requests
+    # without any, with which every client begins.
     map $http_authorization $login_from {
         default $http_x_real_ip;
         "" "";
     }
-    limit_req_zone $login_from zone=logins:1m rate=5r/s;
+    map $login_from $login_as {
+        default "$login_from $user";
+        "" "";
+    }
+    map $login_from $login {
+        default 1;
+        "" "";
+    }
+    limit_req_zone $login_as zone=login_as:2m rate=2r/s;
+    limit_req_zone $login_from zone=login_from:2m rate=5r/s;
+    limit_req_zone $login zone=login:64k rate=15r/s;
+
+    # A token names its user in the clear, and must not do so wrongly: what is remembered would be so
+    # under the name. Those of which nginx has taken no name ("-") are looked up under none.
+    map "$http_x_user $remote_user" $is_named_alike {
+        default 0;
+        "~^- " 1;
+        "~^(?<same>[^ ]+) \\k<same>$" 1;
+    }
 
     server {
         listen ${nginxPort} ssl;
@@ -182,24 +242,35 @@ ${authorization(conf)}
             default_type application/vnd.oci.image.manifest.v1+json; # of blobs nobody asks it
         }
 ${conf.anonymousPull ? tokenLocations : ""}
+        # What is remembered of somebody depends on the password that is set and the rights, and is
+        # found under no other; that of names that nobody has depends on all the files.
         location = /_auth {
             internal;
-            root ${filesFolder}/current;
+            set $mark logins/$user;
+            if (!-d ${filesFolder}/current/$mark) {
+                set $mark "";
+            }
+            root ${filesFolder}/current/$mark;
             proxy_pass http://auth/$access;
             proxy_pass_request_body off;
             proxy_set_header Content-Length "";
             proxy_set_header Authorization $credentials;
             proxy_set_header X-Real-IP $remote_addr;
-            proxy_cache auth;
+            proxy_set_header X-User $user;
+            proxy_set_header X-Mark $realpath_root;
+            proxy_cache remembered;
             proxy_cache_key "$realpath_root $access $credentials";
-            proxy_cache_valid 200 204 10m; # success only
-            proxy_cache_lock on; # parallel requests of one user cost one check
+            proxy_cache_valid 200 204 365d; # as long as it is used
+            ${oneCheck}
         }
 
         location @refused {
             default_type application/json;
             add_header WWW-Authenticate $challenge always;
             add_header Docker-Distribution-Api-Version registry/2.0 always;
+            if ($refusal = busy) {
+                return 429 '${errorBody("TOOMANYREQUESTS", "too many logins at the same time")}';
+            }
             if ($refusal = denied) {
                 return 403 '${errorBody("DENIED", "this user may pull but not push")}';
             }
@@ -218,9 +289,6 @@ ${conf.anonymousPull ? tokenLocations : ""}
 
         location @failed {
             default_type application/json;
-            if ($auth_status = 429) {
-                return 429 '${errorBody("TOOMANYREQUESTS", "too many logins from this address")}';
-            }
             return 500 '${errorBody("UNKNOWN", "internal error")}';
         }
     }
@@ -228,58 +296,49 @@ ${conf.anonymousPull ? tokenLocations : ""}
     # Who may do what, asked through the subrequest /_auth; an access check inside a subrequest is
     # skipped by nginx, hence a server of its own. 200 is yes and 403 no, since nginx would hand on
     # the challenge of a 401.
-    #
-    # Whatever the name and its rights, one password is checked, so that the time it takes tells
-    # nothing of them.
     server {
         listen unix:${nginxFolder}/auth.sock;
         access_log off;
         root ${filesFolder}/current;
-        limit_req zone=logins burst=20 nodelay;
         limit_req_status 429;
-        error_page 401 = @no;
+        limit_req_log_level info; # the access log has them
+        error_page 429 = @busy;
 
-        location = /pull {
+        # A machine with an old password asks again and again.
+        location ~ ^/(pull|push)$ {
+            if ($http_authorization = "") {
+                return 403;
+            }
+            if ($is_named_alike = 0) {
+                return 403;
+            }
+            proxy_pass http://auth/check$uri;
+            proxy_cache refused;
+            proxy_cache_key "$http_x_mark $uri $http_authorization";
+            proxy_cache_valid 403 10s;
+            ${oneCheck}
+        }
+
+        # A name that nobody has is checked as long as another, so that the time tells nothing of it.
+        location ~ ^/check(?<question>/pull|/push)$ {
             if (!-f $document_root/users/$user) {
                 rewrite ^ /nobody last;
             }
-            auth_basic Registry;
-            auth_basic_user_file users.htpasswd;
-            try_files /users/$user =403; # after the check, unlike "return"
+            ${loginLimits}
+            proxy_pass http://passwords$question;
         }
 
-        location = /push {
-            if (!-f $document_root/users/$user) {
-                rewrite ^ /nobody last;
-            }
-            auth_basic Registry;
-            auth_basic_user_file users.htpasswd;
-            try_files /pushers/$user @pull_only;
-        }
-
-        location @pull_only {
-            add_header X-Refusal denied always;
-            return 403;
-        }
-
-        location @no {
+        location @busy {
+            add_header X-Refusal busy always;
+            add_header X-Accel-Expires 0 always; # not to be remembered
             return 403;
         }
 
         location = /nobody {
             internal;
-            if ($http_authorization = "") {
-                return 403;
-            }
-            proxy_pass http://auth/nobodys-password;
+            ${loginLimits}
+            proxy_pass http://passwords;
             proxy_set_header Authorization "Basic bm9ib2R5Og=="; # nobody, with an empty password
-            proxy_set_header X-Real-IP ""; # counted already
-        }
-
-        location = /nobodys-password {
-            auth_basic Registry;
-            auth_basic_user_file nobody.htpasswd;
-            try_files /nonexistent =403;
         }
 ${conf.anonymousPull ? tokenBackend : ""}
         # For the container's health check, and for the check that a change is in force.
@@ -302,8 +361,20 @@ ${conf.anonymousPull ? tokenBackend : ""}
 
 /** Asks for permission, and keeps the reason of a refusal for the answer. */
 const checkedAccess = `auth_request /_auth;
-            auth_request_set $auth_status $upstream_status;
             auth_request_set $refusal $upstream_http_x_refusal;`;
+
+/** Parallel requests of one user cost one check, which may have to wait for its turn. */
+const oneCheck = `proxy_cache_lock on;
+            proxy_cache_lock_age 30s;
+            proxy_cache_lock_timeout 30s;`;
+
+/**
+ * How many passwords are checked: of one user at one address, of one address, and in all. More than
+ * a handful wait for their turn; only what could not have it within some ten seconds is refused.
+ */
+const loginLimits = `limit_req zone=login_as burst=20 delay=5;
+            limit_req zone=login_from burst=60 delay=20;
+            limit_req zone=login burst=150 delay=30;`;
 
 /** The variables `$access` (which location of the server "auth" decides) and `$credentials`. */
 function authorization(conf: NginxConf): string {
@@ -329,12 +400,17 @@ function authorization(conf: NginxConf): string {
 
     map $http_authorization $credentials {
         default $http_authorization;
-        "~^Bearer (?<bearer_token>[A-Za-z0-9+/=]+)$" "Basic $bearer_token";
+        "~^Bearer ([^ ~]+~)?(?<bearer_token>[A-Za-z0-9+/=]+)$" "Basic $bearer_token";
+    }
+
+    map $http_authorization $bearer_user {
+        default "";
+        "~^Bearer (?<bearer_name>[^ ~]+)~" $bearer_name;
     }
 
     map $http_authorization $token {
         default anonymous;
-        "~^Basic (?<basic_credentials>[A-Za-z0-9+/=]+)$" $basic_credentials;
+        "~^Basic (?<basic_credentials>[A-Za-z0-9+/=]+)$" $user~$basic_credentials;
     }
 `;
 }

@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { renderNginxConf } from "../../components/render/nginx-conf";
 
 const registrySocket = "/run/registry/0123456789ab.sock";
-const withUsers = renderNginxConf({ registrySocket, anonymousPull: false });
-const withAnonymous = renderNginxConf({ registrySocket, anonymousPull: true });
+const withUsers = renderNginxConf({ registrySocket, processors: 2, anonymousPull: false });
+const withAnonymous = renderNginxConf({ registrySocket, processors: 2, anonymousPull: true });
 
 describe("renderNginxConf", () => {
   it("renders the whole of nginx.conf", async () => {
