@@ -308,6 +308,24 @@ describe("a proxy in the session's environment", () => {
     },
   );
 
+  it.each([
+    ["docker", "x.test", '"no-proxy" of "proxies" in /etc/docker/daemon.json'],
+    ["docker", "hub.test", "it knows another CA"],
+    ["k3s", "", "(NO_PROXY in the environment of its service), then restart it"],
+  ])("of a service is a matter of that service: %s, without %s", (runtime, noProxy, advice) => {
+    program("docker", `echo '${proxy} ${noProxy}'`);
+    const words = runtime === "k3s" ? "proxyconnect tcp: refused" : "x509: unknown authority";
+    const { stdout, stderr } = run(
+      `find_user
+      account=root docker=docker own_host=hub.test certificates=/certs.d words='${words}'
+      mend_pull ${runtime} hub.test:5443`,
+      { env },
+    );
+    expect(stderr).toBe("");
+    expect(stdout).toContain(advice);
+    expect(stdout).not.toContain("joe");
+  });
+
   it("is not that of ctr, which stands in for containerd's service", () => {
     program("ctr", `[ -z "\${https_proxy-}\${HTTPS_PROXY-}" ] || { echo x509:; exit 1; }`);
     const { stderr, stdout } = run(

@@ -1352,7 +1352,8 @@ write_registries() {
   if [ "$understood" = no ]; then
     in_the_way=
     if [ "$2" = "$name" ] && [ -n "$3" ] && has_lines_of "$2"; then
-      keep_modes "$1"
+      new=$content
+      if has_secret "$3"; then hide "$1" "$2"; else keep_modes "$1"; fi
       find_copy "$1"
       [ "$(cat "$copy" 2>/dev/null)$newline" = "$3" ] || noted "$1" ||
         fail "$1: is not understood as a whole any more, so this registry's lines in it stay as they" \
@@ -1431,7 +1432,7 @@ has_secret() {
   secret=${1##*'    auth: '}
   secret=${secret%%"$newline"*}
   case $new in
-    *"  auth: $secret$newline"*) return 0 ;;
+    *"  auth: $secret"*) return 0 ;;
     *) return 1 ;;
   esac
 }
