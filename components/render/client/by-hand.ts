@@ -135,12 +135,13 @@ find_choices() {
   has=''
   lacks=''
   for runtime in docker podman containerd; do
-    "\${runtime}_is_here" || continue
+    # Docker's containerd is here only for those who ask for it by name.
     case $runtime:$made in
-      docker:*'file /etc/docker/'* | podman:*'file /etc/containers/'* | containerd:*/hosts.toml*)
+      docker:*'file /etc/docker/'* | docker:*/.config/docker/certs.d/* | \\
+        podman:*'file /etc/containers/'* | containerd:*/hosts.toml* | containerd:*/registries.yaml*)
         has="$has $runtime"
         ;;
-      *) lacks=yes ;;
+      *) ! "\${runtime}_is_here" || lacks=yes ;;
     esac
   done
   [ -z "$lacks" ] || runtimes=\${has# }

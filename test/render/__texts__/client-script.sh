@@ -324,6 +324,7 @@ place() {
     read_file "$1"
     is_own "$1" || merge "$1"
     if [ "$new" = "$content" ]; then
+      if [ "${3:-022}" = 077 ]; then keep_private "$1"; fi
       keep_copy "$1" "$2$newline"
       return
     fi
@@ -335,11 +336,28 @@ place() {
   is_own "$1" || remember "$1" "$2$newline"
   unfinished=${1%/*}/.private-registry-new
   rm -f "$unfinished"
+  if is_secret "$1" "$new"; then set -- "$1" "$2" 077; fi
   (umask "${3:-022}" && printf '%s' "$new" >"$unfinished")
   [ -z "$owner" ] || chown "$owner" "$unfinished"
   mv -f "$unfinished" "$1"
   unfinished=
   settle "$1"
+}
+
+# FILE: with credentials; somebody may have given it another mode.
+keep_private() {
+  case $(mode_of "$1") in
+    *,g=,o=) ;;
+    *) noted "$1" || chmod 600 "$1" ;;
+  esac
+}
+
+# FILE TEXT: whether the text has credentials for containerd, whoever wrote them.
+is_secret() {
+  case $1:$2 in
+    */hosts.toml:*[Aa]uthorization*) return 0 ;;
+    *) return 1 ;;
+  esac
 }
 
 # FILE: whether it is in this script's own folder, where nobody else writes.
@@ -471,7 +489,9 @@ hand_over() {
     due_in_store "$1" --fresh
     make_private "$state/file.new" && {
       printf '%s' "${content%%"$text"*}" && cat "$copy" && printf '%s' "${content#*"$text"}"
-    } >"$state/file.new" && overwrite "$1" "$state/file.new"
+    } >"$state/file.new" || return
+    if is_secret "$1" "$(cat "$copy")"; then chmod 600 "$1" || return; fi
+    overwrite "$1" "$state/file.new"
     return
   done
 }
@@ -505,7 +525,7 @@ forget_block() {
 
 # "MODE FILE": as it was before it was given a secret.
 forget_mode() {
-  if others_want "mode $1" || [ ! -e "${1#* }" ] || [ "$(stat -c %a "${1#* }")" != 600 ]; then
+  if others_want "mode $1" || [ ! -e "${1#* }" ] || [ "$(stat -L -c %a "${1#* }")" != 600 ]; then
     return 0
   fi
   case $newline$left in
@@ -536,6 +556,13 @@ forget_login() {
   log_out "$@"
 }
 
+# The version before this kept here, alone, what a file held that it could not write in full.
+keep_old() {
+  [ -s "$state/file.old" ] || return 0
+  find_aside "$state/file.old" && mv "$state/file.old" "$aside" || return
+  say "$state/file.old: what a file held that an earlier run could not write in full; it is now $aside"
+}
+
 write_manifest() {
   [ "$command" != check ] || return 0
   text=${wanted#"$newline"}$left
@@ -544,6 +571,7 @@ write_manifest() {
       rm -f "$state/manifest"
       return
     fi
+    keep_old || return
     rm -rf "$state"
     rmdir "$states" 2>/dev/null || :
   elif [ "$text" != "$(cat "$state/manifest" 2>/dev/null)$newline" ]; then
@@ -1323,6 +1351,16 @@ write_registries() {
   read_registries "$1" "$2" "$3"
   if [ "$understood" = no ]; then
     in_the_way=
+    if [ "$2" = "$name" ] && [ -n "$3" ] && has_lines_of "$2"; then
+      new=$content
+      if has_secret "$3"; then hide "$1" "$2"; else keep_modes "$1"; fi
+      find_copy "$1"
+      [ "$(cat "$copy" 2>/dev/null)$newline" = "$3" ] || noted "$1" ||
+        fail "$1: is not understood as a whole any more, so this registry's lines in it stay as they" \
+          'were; write it without tabs, anchors, braces below "configs:" and line ends of Windows, or' \
+          'delete those lines, then run this again'
+      return
+    fi
     case $content in
       *"$state/ca.crt"*) ;;
       *) [ -z "$ca_pem" ] || in_the_way=$(keys_of "$3") ;;
@@ -1355,10 +1393,10 @@ write_registries() {
       fi
       ;;
   esac
-  if [ -n "$block" ] && [ -n "$login_basic" ] && [ -e "$1" ]; then
-    hide "$1"
-  fi
   new=$head$header$block$rest
+  if [ -e "$1" ] && has_secret "$3"; then
+    hide "$1" "$2"
+  fi
   if [ "$new" = "$content" ]; then
     [ "$2" != "$name" ] || [ -z "$3" ] || keep_copy "$1" "$3"
     return
@@ -1376,8 +1414,31 @@ write_registries() {
   make_private "$state/file.new" && printf '%s' "$new" >"$state/file.new" && overwrite "$1" "$state/file.new" && settle "$1"
 }
 
-# FILE: only root is to read what is about to be in it.
-hide() {
+# NAME: whether the $content, which is not understood, has lines of that registry's script.
+has_lines_of() {
+  case $old_form:$(printf '%s' "$content" | tr -d '\r')$newline in
+    *"# BEGIN private-registry $1$newline"* | *"# END private-registry $1$newline"* | \
+      yes:*"$states/$1/ca.crt"*) return 0 ;;
+  esac
+  return 1
+}
+
+# LINES: whether they have credentials, and $new does.
+has_secret() {
+  case $1 in
+    *'    auth: '*) ;;
+    *) return 1 ;;
+  esac
+  secret=${1##*'    auth: '}
+  secret=${secret%%"$newline"*}
+  case $new in
+    *"  auth: $secret"*) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
+# FILE: it has its mode again only once no secret of this registry is in it.
+keep_modes() {
   IFS=$newline
   for line in $made_by_any; do
     case $line in
@@ -1385,11 +1446,17 @@ hide() {
     esac
   done
   unset IFS
-  case $(stat -c %a "$1") in
+}
+
+# FILE NAME: only root is to read what the registry of that name is about to have in it.
+hide() {
+  # Another one's script has its mode in a manifest of its own.
+  [ "$2" != "$name" ] || keep_modes "$1"
+  case $(stat -L -c %a "$1") in
     *00) ;;
     *)
       ! noted "$1" || return 0
-      want mode "$(stat -c %a "$1") $1"
+      [ "$2" != "$name" ] || want mode "$(stat -L -c %a "$1") $1"
       chmod 600 "$1"
       ;;
   esac
@@ -1638,13 +1705,11 @@ take_ca_out() {
 forget_yaml() {
   [ -e "$1" ] || return 0
   write_registries "$1" "$name" '' || return
-  case $understood$old_form:$content in
-    no:*"# BEGIN private-registry $name$newline"* | noyes:*"$state/ca.crt"*)
-      complain "$1: delete the lines for $state/ca.crt, as the file is not understood as a whole; then" \
-        'run this again'
-      return 1
-      ;;
-  esac
+  if [ "$understood" = no ] && has_lines_of "$name"; then
+    complain "$1: delete the lines for $state/ca.crt, as the file is not understood as a whole; then" \
+      'run this again'
+    return 1
+  fi
   ! grep -qsF "$state/ca.crt" "$1" ||
     say "$1: somebody else's lines name $state/ca.crt, which is going; delete them"
   unremember "$1"
@@ -1742,9 +1807,17 @@ run_quietly() {
 
 # --- Proof: the registry answers at each host, with a certificate that the CA signed ---
 
+# The session's, which the runtimes' services do not have.
+proxies='http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY'
+
+# COMMAND: what counts is how this machine itself reaches the registry.
+without_proxies() (
+  # shellcheck disable=SC2086 # a list of words
+  unset $proxies
+  "$@"
+)
+
 prove() {
-  # What counts is how this machine itself reaches the registry.
-  unset http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY
   if command -v curl >/dev/null; then
     tool=curl
   elif wget --version 2>/dev/null | grep -q 'GNU Wget'; then
@@ -1827,8 +1900,8 @@ answers() {
 ask_with_curl() {
   set -- "https://$authority/v2/"
   [ -z "$ca_file" ] || set -- --cacert "$ca_file" "$@"
-  words=$(curl -q --globoff --silent --show-error --connect-timeout 10 --max-time 30 \
-    --output /dev/null --write-out "$newline%{http_code}" "$@" 2>&1) || :
+  words=$(without_proxies curl -q --globoff --silent --show-error --connect-timeout 10 \
+    --max-time 30 --output /dev/null --write-out "$newline%{http_code}" "$@" 2>&1) || :
   code=${words##*"$newline"}
   code=${code#000}
   words=$(printf '%s' "$words" | head -n 1)
@@ -1838,8 +1911,8 @@ ask_with_wget() {
   set -- "https://$authority/v2/"
   [ -z "$ca_file" ] || set -- --ca-certificate="$ca_file" "$@"
   # A home of its own, for wget keeps files there.
-  words=$(HOME=$state wget --no-config --no-hsts --no-verbose --server-response --tries=1 \
-    --timeout=10 --output-document=/dev/null "$@" 2>&1) || :
+  words=$(without_proxies env HOME="$state" wget --no-config --no-hsts --no-verbose \
+    --server-response --tries=1 --timeout=10 --output-document=/dev/null "$@" 2>&1) || :
   status_of "$words"
   words=$(printf '%s' "$words" | grep -v '^To connect to' | head -n 2 | tr '\n' ' ')
 }
@@ -1948,12 +2021,12 @@ clock_difference() {
 ask_date() {
   case ${tool:-} in
     curl)
-      curl -q --globoff --silent --insecure --connect-timeout 10 --max-time 30 --output /dev/null \
-        --dump-header - "https://$authority/v2/"
+      without_proxies curl -q --globoff --silent --insecure --connect-timeout 10 --max-time 30 \
+        --output /dev/null --dump-header - "https://$authority/v2/"
       ;;
     wget)
-      HOME=$state wget --no-config --no-hsts --no-verbose --server-response --tries=1 --timeout=10 \
-        --no-check-certificate --output-document=/dev/null "https://$authority/v2/" 2>&1
+      without_proxies env HOME="$state" wget --no-config --no-hsts --no-verbose --server-response \
+        --tries=1 --timeout=10 --no-check-certificate --output-document=/dev/null "https://$authority/v2/" 2>&1
       ;;
     openssl)
       printf 'GET /v2/ HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$authority" |
@@ -2725,8 +2798,9 @@ pull_with_containerd() {
 pull_with_ctr() {
   certificates=$4
   find_service "$1" "$2" "$3" "--address '$2'" || return 0
-  # Its progress would hide what it says in the end.
-  pull_each "$1" "$ctr content fetch --hosts-dir '$4' \"\$image\" >/dev/null &&
+  # It asks the registry itself, in the place of a service without the session's proxies. Its progress
+  # would hide what it says in the end.
+  pull_each "$1" "unset $proxies; $ctr content fetch --hosts-dir '$4' \"\$image\" >/dev/null &&
     $ctr images rm --sync \"\$image\""
 }
 
@@ -2856,19 +2930,33 @@ mend_pull() {
   proxy=
   case $1 in
     docker*)
-      proxy=$(run_as "$account" "$docker info --format '{{.HTTPSProxy}} ,{{.NoProxy}},'" 2>/dev/null)
-      case $proxy in
-        *",$own_host,"*) proxy= ;;
-      esac
-      proxy=${proxy%% *}
+      proxy=$(run_as "$account" "$docker info --format '{{.HTTPSProxy}} {{.NoProxy}}'" 2>/dev/null) || :
+      ;;
+    # These ask the registry themselves.
+    podman | containerd)
+      # shellcheck disable=SC2016 # that shell's
+      proxy=$(run_as "$account" 'printf "%s %s" "${HTTPS_PROXY:-${https_proxy:-}}" \
+        "${NO_PROXY:-${no_proxy:-}}"' 2>/dev/null) || :
       ;;
   esac
+  ! is_exempt "${proxy#* }" || proxy=
+  proxy=${proxy%% *}
   case $proxy:$words in
     [!:]*:* | *proxyconnect*)
       # Without the password that may be in it.
-      say "it goes through a proxy${proxy:+, $(printf '%s' "$proxy" | sed 's|[^/]*@||')}:" \
-        "exempt $own_host from that (\"no-proxy\" of \"proxies\" in /etc/docker/daemon.json, or" \
-        "NO_PROXY in the environment of its service), then restart it"
+      words="it goes through a proxy${proxy:+, $(printf '%s' "$proxy" | sed 's|[^/]*@||')}:"
+      words="$words exempt $own_host from that"
+      case $1 in
+        docker*)
+          say "$words (\"no-proxy\" of \"proxies\" in /etc/docker/daemon.json, or NO_PROXY in the" \
+            'environment of its service), then restart it'
+          ;;
+        podman | containerd)
+          say "$words (no_proxy and NO_PROXY in the environment of $account, such as in" \
+            '/etc/environment), then run this again'
+          ;;
+        *) say "$words (NO_PROXY in the environment of its service), then restart it" ;;
+      esac
       ;;
     *x509:* | *'tls: '*)
       say "it knows another CA for that name, or none, in spite of $certificates/$2:" \
@@ -2877,6 +2965,20 @@ mend_pull() {
     # The words of "mend" are those of other programs.
     *) mend "${words##*failed to resolve reference}" ;;
   esac
+}
+
+# LIST: whether $own_host is in it, as programs in Go read NO_PROXY: with all names below one.
+is_exempt() {
+  IFS=' ,'
+  for exempt in $1; do
+    exempt=${exempt%:"$port"}
+    exempt=${exempt#'*.'}
+    case $exempt:.$own_host in
+      '*':* | *:*".${exempt#.}") unset IFS && return ;;
+    esac
+  done
+  unset IFS
+  return 1
 }
 
 # --- The host key of this machine ---
@@ -3087,12 +3189,13 @@ find_choices() {
   has=''
   lacks=''
   for runtime in docker podman containerd; do
-    "${runtime}_is_here" || continue
+    # Docker's containerd is here only for those who ask for it by name.
     case $runtime:$made in
-      docker:*'file /etc/docker/'* | podman:*'file /etc/containers/'* | containerd:*/hosts.toml*)
+      docker:*'file /etc/docker/'* | docker:*/.config/docker/certs.d/* | \
+        podman:*'file /etc/containers/'* | containerd:*/hosts.toml* | containerd:*/registries.yaml*)
         has="$has $runtime"
         ;;
-      *) lacks=yes ;;
+      *) ! "${runtime}_is_here" || lacks=yes ;;
     esac
   done
   [ -z "$lacks" ] || runtimes=${has# }
