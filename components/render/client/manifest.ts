@@ -76,14 +76,11 @@ read_manifests() {
     made=$newline$(cat "$state/manifest")$newline
   fi
   states_of_all=
-  made_by_others=$newline
   set +f
   made_by_any=$newline$(cat "$states"/*/manifest 2>/dev/null || :)$newline
   for each_state in "$states"/*/manifest; do
     each_state=\${each_state%/manifest}
     states_of_all="$states_of_all $each_state"
-    [ "$each_state" = "$state" ] ||
-      made_by_others=$made_by_others$(cat "$each_state/manifest" 2>/dev/null || :)$newline
   done
   set -f
 }
@@ -443,21 +440,9 @@ forget_credentials() {
   restore_credentials $1
 }
 
-# "PROGRAM ACCOUNT USER REGISTRY": another installation may be logged in as another user.
 forget_login() {
   # shellcheck disable=SC2086 # words
-  set -- $1
-  IFS=$newline
-  for other in $made_by_others; do
-    case $other in
-      "login $1 $2 "*" $4")
-        unset IFS
-        return
-        ;;
-    esac
-  done
-  unset IFS
-  log_out "$@"
+  log_out $1
 }
 
 # The version before this kept here, alone, what a file held that it could not write in full.

@@ -172,14 +172,11 @@ read_manifests() {
     made=$newline$(cat "$state/manifest")$newline
   fi
   states_of_all=
-  made_by_others=$newline
   set +f
   made_by_any=$newline$(cat "$states"/*/manifest 2>/dev/null || :)$newline
   for each_state in "$states"/*/manifest; do
     each_state=${each_state%/manifest}
     states_of_all="$states_of_all $each_state"
-    [ "$each_state" = "$state" ] ||
-      made_by_others=$made_by_others$(cat "$each_state/manifest" 2>/dev/null || :)$newline
   done
   set -f
 }
@@ -539,21 +536,9 @@ forget_credentials() {
   restore_credentials $1
 }
 
-# "PROGRAM ACCOUNT USER REGISTRY": another installation may be logged in as another user.
 forget_login() {
   # shellcheck disable=SC2086 # words
-  set -- $1
-  IFS=$newline
-  for other in $made_by_others; do
-    case $other in
-      "login $1 $2 "*" $4")
-        unset IFS
-        return
-        ;;
-    esac
-  done
-  unset IFS
-  log_out "$@"
+  log_out $1
 }
 
 # The version before this kept here, alone, what a file held that it could not write in full.
@@ -2245,10 +2230,11 @@ read_credentials() {
   if now=$(run_as "$account" "[ ! -e '$file' ] || { cat '$file' && echo x; }"); then
     [ -z "$now" ] || exists=yes
     now=${now%x}
-  else
-    complain "$file: $account cannot read it, so the logins in it stay as they are"
-    return 1
+    # To an account that may not enter the folder, nothing is there.
+    [ "$exists" = no ] && [ -e "$file" ] || return 0
   fi
+  complain "$file: $account cannot read it, so the logins in it stay as they are"
+  return 1
 }
 
 # FILE: its mode, for chmod.
@@ -2295,15 +2281,16 @@ keep_sum() {
 }
 
 # Whether the file is as this script left it, and nobody else has changed it since $copy was made,
-# nor logged in where a helper keeps it. In a subshell.
+# nor logged in where a helper keeps it, and $copy has what is another installation's. In a subshell.
 is_as_left() {
   [ "$exists" = yes ] && [ -f "$kept.after" ] || return
   for login in $(known_logins); do
-    find_helper "$now" "${login#*/}" || continue
-    case $(user_at "${login#*/}") in
-      '' | "${login%%/*}") ;;
-      *) return 1 ;;
-    esac
+    holder=$(user_at "${login#*/}")
+    if [ "$holder" = "${login%%/*}" ]; then
+      ! is_of_another "$holder" "${login#*/}" || is_in_copy "${login#*/}" || return
+    elif [ -n "$holder" ] && find_helper "$now" "${login#*/}"; then
+      return 1
+    fi
   done
   case $(cat "$kept.after") in
     "$(printf '%s' "$now" | $checksum) alone") ;;
@@ -2313,6 +2300,11 @@ is_as_left() {
       ;;
     *) return 1 ;;
   esac
+}
+
+# REGISTRY: whether $copy has the entry there that $now has.
+is_in_copy() {
+  [ -e "$copy" ] && [ "$(member "$now" '"auths"' "$1")" = "$(member "$(cat "$copy")" '"auths"' "$1")" ]
 }
 
 # TEXT: its members, without those that this script has made.
@@ -2334,7 +2326,7 @@ known_logins() {
 
 # Brings $copy up to date if somebody else has changed the file: what they did in it stays.
 settle_credentials() {
-  read_credentials "$1" "$2" || return
+  read_credentials "$1" "$2" && hand_over_logins || return
   ! (is_as_left) || return 0
   if [ "$exists" = no ]; then
     rm -f "$copy" "$kept.after"
@@ -2380,6 +2372,8 @@ drop_login() {
   if [ "$holder" != "$1" ]; then
     # What a helper no longer keeps has an empty entry.
     [ -z "$holder" ] && [ "$(member "$now" '"auths"' "$2")" = '{}' ] || return 0
+  elif is_of_another "$1" "$2"; then
+    return 0
   fi
   previous=
   [ ! -e "$copy" ] || previous=$(member "$(cat "$copy")" '"auths"' "$2") || :
@@ -2401,12 +2395,17 @@ restore_credentials() {
   settle_credentials "$1" "$2" || return
   if [ -e "$copy" ]; then
     theirs=$(cat "$copy" && echo x) || return
-    write_credentials "${theirs%x}" "$(mode_of "$copy")" || return
+    mode=$(mode_of "$copy")
+    # It holds another installation's login yet.
+    ! others_want "credentials $1 $2" || mode=$(mode_of "$file")
+    write_credentials "${theirs%x}" "$mode" || return
   elif [ "$exists" = yes ] && ! run_as "$account" "[ -L '$file' ] || rm '$file'"; then
     complain "$file: $account cannot delete it"
     return 1
   fi
-  rm -f "$copy" "$kept.after" "$kept.helper" "$copy.new" "$kept.after.new" "$kept.helper.new"
+  for part in before after helper own; do
+    rm -f "$kept.$part" "$kept.$part.new"
+  done
 }
 
 # --- Credential helpers, which keep logins elsewhere, such as in a keyring ---
@@ -2445,29 +2444,150 @@ keep_helped_login() {
   find_helper "$now" "$1" || return 0
   held=$(ask_helper get "$1") || return 0
   holder=$(helped_user "$held")
-  if [ -z "$holder" ] || includes "$made" "login $program $account $holder $1"; then
+  if [ -z "$holder" ] || {
+    includes "$made" "login $program $account $holder $1" && ! is_of_another "$holder" "$1"
+  }; then
     return 0
   fi
   # One line for each registry.
   held="$1 $(printf '%s' "$held" | tr '\n' ' ')"
-  keep "$kept.helper" "$(awk -v name="$1" '$1 != name' "$kept.helper" 2>/dev/null || :
-    printf '%s' "$held")" 600
+  keep "$kept.helper" "$(lines_without "$1" "$kept.helper" && printf '%s' "$held")" 600
 }
 
 # USER REGISTRY: takes that login from the helper, and puts back the one before.
 log_out_of_helper() {
   find_helper "$now" "$2" && held=$(ask_helper get "$2") || return 0
-  [ "$(helped_user "$held")" = "$1" ] || return 0
+  [ "$(helped_user "$held")" = "$1" ] && ! is_of_another "$1" "$2" || return 0
   ask_helper erase "$2" >/dev/null || :
   if held=$(ask_helper get "$2") && [ "$(helped_user "$held")" = "$1" ]; then
     complain "$2: $account cannot be logged out: docker-credential-$helper does not erase the login"
     return 1
   fi
-  held=$(awk -v name="$2" '$1 == name { print substr($0, length(name) + 2) }' "$kept.helper" 2>/dev/null) || :
+  held=$(line_of "$2" "$kept.helper")
   if [ -n "$held" ] && ! ask_helper store "$held" >/dev/null; then
     complain "$2: docker-credential-$helper does not take back the login that $account had before"
     return 1
   fi
+}
+
+# REGISTRY FILE: what a file of lines "REGISTRY ..." has of it, and all other lines.
+line_of() {
+  awk -v name="$1" '$1 == name { print substr($0, length(name) + 2) }' "$2" 2>/dev/null || :
+}
+
+lines_without() {
+  awk -v name="$1" '$1 != name' "$2" 2>/dev/null || :
+}
+
+# --- Logins of several installations at one registry ---
+
+# LOGIN: its checksum. Space does not count: helpers put in their own.
+sum_of() {
+  printf '%s' "$1" | tr -d '[:space:]' | $checksum
+}
+
+# REGISTRY: the login that the file which has been read has there, or its helper.
+login_at() {
+  if find_helper "$now" "$1"; then
+    ask_helper get "$1" || :
+  else
+    member "$now" '"auths"' "$1" || :
+  fi
+}
+
+# REGISTRY: what is there now is this script's login.
+keep_own() {
+  keep "$kept.own" "$(lines_without "$1" "$kept.own" &&
+    printf '%s %s' "$1" "$(sum_of "$(login_at "$1")")")" 600
+}
+
+# USER REGISTRY: whether that user's login is there by another installation's script, or by this one's
+# and another's.
+is_of_another() {
+  find_others "login $program $account $1 $2"
+  [ -n "$others" ] || return
+  sum=$(sum_of "$(login_at "$2")")
+  [ "$(line_of "$2" "$kept.own")" = "$sum" ] || return 0
+  for other in $others; do
+    [ "$(line_of "$2" "$other/logins/$program-$account.own")" != "$sum" ] || return 0
+  done
+  return 1
+}
+
+# USER/REGISTRY LOGIN HOLDER: whether it is one of this script's.
+is_own_login() {
+  [ -n "$2" ] || return
+  if [ -e "$kept.own" ]; then
+    [ "$(line_of "${1#*/}" "$kept.own")" = "$(sum_of "$2")" ]
+  else
+    [ "$3" = "${1%%/*}" ]
+  fi
+}
+
+hand_over_logins() {
+  find_others "credentials $program $account"
+  for other in $others; do
+    hand_over_file "$other/logins/$program-$account" &&
+      hand_over_helped "$other/logins/$program-$account" || return
+  done
+}
+
+# KEPT: another installation's.
+hand_over_file() {
+  [ -e "$1.before" ] || return 0
+  handed=$(cat "$1.before" && echo x) || return
+  handed=${handed%x}
+  had=$handed
+  if [ "$(cat "$kept.after" 2>/dev/null)" = "$(printf '%s' "$had" | $checksum) alone" ]; then
+    # It came to the file as this script had left it.
+    handed=$(cat "$copy" 2>/dev/null && echo x) || handed=x
+    handed=${handed%x}
+  else
+    for each_login in $(known_logins); do
+      hand_over_entry "$1" "$each_login" || return
+    done
+  fi
+  if [ "$handed" = "$had" ]; then
+    :
+  elif [ -e "$copy" ]; then
+    keep "$1.before" "$handed" "$(mode_of "$copy")"
+  elif is_empty "$handed"; then
+    rm -f "$1.before"
+  else
+    keep "$1.before" "$handed" "$(mode_of "$1.before")"
+  fi
+}
+
+# KEPT USER/REGISTRY: in the text $handed.
+hand_over_entry() {
+  entry=$(member "$handed" '"auths"' "${2#*/}") || :
+  case $entry in
+    '') return ;;
+    '{}')
+      held=$(line_of "${2#*/}" "$1.helper")
+      is_own_login "$2" "$held" "$(helped_user "$held")" || return 0
+      ;;
+    *) is_own_login "$2" "$entry" "$(edit_json "$handed" user "${2#*/}")" || return 0 ;;
+  esac
+  entry=
+  [ ! -e "$copy" ] || entry=$(member "$(cat "$copy")" '"auths"' "${2#*/}") || :
+  if [ -n "$entry" ]; then
+    handed=$(edit_json "$handed" put "${2#*/}" "$entry" && echo x) || return
+  else
+    handed=$(edit_json "$handed" drop "${2#*/}" && echo x) || return
+  fi
+  handed=${handed%x}
+}
+
+# KEPT
+hand_over_helped() {
+  for each_login in $(known_logins); do
+    held=$(line_of "${each_login#*/}" "$1.helper")
+    is_own_login "$each_login" "$held" "$(helped_user "$held")" || continue
+    held=$(line_of "${each_login#*/}" "$kept.helper")
+    keep "$1.helper" "$(lines_without "${each_login#*/}" "$1.helper" &&
+      printf '%s' "${held:+${each_login#*/} $held}")" 600 || return
+  done
 }
 
 # --- Login ---
@@ -2587,6 +2707,8 @@ want_login() {
     for own_host in $hosts; do
       keep_helped_login "$(image_host "$own_host")" || exit 1
     done
+    # The first version had no such file: none means that it is not known which logins are its own.
+    includes "$made" "credentials $1 $2" || keep "$kept.own" '' 600 || exit 1
   fi
   want credentials "$1 $2"
   for own_host in $hosts; do
@@ -2633,6 +2755,7 @@ log_in_at() {
   read_credentials "$1" "$2" || exit 1
   if [ "$exists" = yes ]; then
     keep_only_entry "$3" && keep_sum || exit 1
+    [ "$refused" = yes ] || keep_own "$3" || exit 1
   fi
   if [ "$refused" = yes ]; then
     said=$(printf '%s' "$said" | grep -v '^WARNING' | tail -n 1)
@@ -3154,7 +3277,10 @@ show_typing() {
 keep_choices() {
   [ -z "$client" ] && [ "$made" != "$newline" ] || return 0
   manager=$(signer)
-  [ -n "$manager" ] || [ "$command" = check ] || return 0
+  if [ -z "$manager" ] && [ "$command" = apply ]; then
+    tell_of_taken_back
+    return
+  fi
   if [ -f "$state/choices" ]; then
     while read -r choice value; do
       case $choice in
@@ -3174,18 +3300,43 @@ keep_choices() {
   fi
 }
 
+# Nobody keeps the choices of a run by hand: the next one has its own.
+tell_of_taken_back() {
+  set --
+  if [ "$system_trust" = no ] && is_in_store; then
+    set -- "the CA in the machine's own trust store (--system-trust)"
+  fi
+  before=$(find_login)
+  if [ -z "$login_user" ] && [ -n "$before" ]; then
+    set -- "$@" "the login as $before (--login $before)"
+  fi
+  [ $# -eq 0 ] || say "not asked for this time, so taken back: $(commas "$@")"
+}
+
+# Whether an earlier run has given the CA to the machine's own trust store.
+is_in_store() {
+  for store in $stores; do
+    case $made in
+      *"${newline}file ${store%:*}/"*) return 0 ;;
+    esac
+  done
+  return 1
+}
+
+# Whom an earlier run has logged in.
+find_login() {
+  known=$(printf '%s' "$made" | sed -n 's/^login [^ ]* [^ ]* \([^ ]*\) .*/\1/p' | head -n 1)
+  if [ -z "$known" ] && [ -n "$(find_basic)" ]; then
+    known=$(find_basic | { base64 -d || openssl base64 -d -A; } 2>/dev/null | sed 's/:.*//')
+  fi
+  printf '%s' "$known"
+}
+
 # Those of the version before this, from its manifest.
 find_choices() {
   includes "$made" 'hosts /etc/hosts' || address=
-  for store in $stores; do
-    case $made in
-      *"${newline}file ${store%:*}/"*) system_trust=yes ;;
-    esac
-  done
-  kept_login=$(printf '%s' "$made" | sed -n 's/^login [^ ]* [^ ]* \([^ ]*\) .*/\1/p' | head -n 1)
-  if [ -z "$kept_login" ] && [ -n "$(find_basic)" ]; then
-    kept_login=$(find_basic | { base64 -d || openssl base64 -d -A; } 2>/dev/null | sed 's/:.*//')
-  fi
+  ! is_in_store || system_trust=yes
+  kept_login=$(find_login)
   has=''
   lacks=''
   for runtime in docker podman containerd; do
@@ -3225,10 +3376,23 @@ keep_logins() {
   IFS=$newline
   for line in $made; do
     case $line in
-      'credentials '* | 'login '*) wanted=$wanted$line$newline ;;
+      'credentials '*)
+        unset IFS
+        # shellcheck disable=SC2086 # words
+        want_folder_of_login ${line#* }
+        wanted=$wanted$line$newline
+        ;;
+      'login '*) wanted=$wanted$line$newline ;;
     esac
   done
   unset IFS
+}
+
+# PROGRAM ACCOUNT: who is gone has no folders.
+want_folder_of_login() {
+  id -u "$2" >/dev/null 2>&1 || return 0
+  find_credentials "$1" "$2"
+  want_folder "${file%/*}"
 }
 
 # For the next run by hand.
