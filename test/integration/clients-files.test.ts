@@ -716,6 +716,11 @@ describe("the script by hand", () => {
         await machine.exec("ls /etc/containers/certs.d/hub.test; ! [ -e /etc/docker ]");
         await remove();
       });
+      // Of itself, the script would set up Docker, and no containerd.
+      await machine.exec("sh -s", { stdin: text({ ...managed, ...containerd }) });
+      await machine.exec("sh -s", { stdin: script() });
+      await machine.exec(`ls ${toml}; ! [ -e /etc/docker ]`);
+      await remove();
     }
   });
 });

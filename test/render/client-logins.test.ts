@@ -73,20 +73,22 @@ function program(name: string, text: string): void {
 
 interface Run {
   shell?: string;
+  /** The installation whose script it is. */
+  name?: string;
   login?: { user: string; password: string };
   hosts?: string[];
 }
 
 /** Runs lines of shell in place of the script's own commands. */
 function run(lines: string, options: Run = {}) {
-  const { shell = "dash", hosts = ["hub.test"] } = options;
+  const { shell = "dash", name = "test", hosts = ["hub.test"] } = options;
   const { login = { user: "ci", password: "secret" } } = options;
-  const text = renderClientScript({ name: "test", hosts, httpsPort: 5443, login });
+  const text = renderClientScript({ name, hosts, httpsPort: 5443, login });
   const functions = text.slice(0, text.lastIndexOf("\n{\n"));
   const [program = "", ...shellOptions] = shell.split(" ");
   const { stdout, stderr, status } = spawnSync(program, [...shellOptions, "-s"], {
     input: `${functions}
-      state='${folder}/state'
+      states='${folder}/states' state='${folder}/states/${name}'
       home_of() { printf '%s' '${folder}/home'; }
       user=root uid=0 used=' docker'
       read_manifests
@@ -116,7 +118,7 @@ const removeLines = "command=remove; remove";
 
 function remove(options?: Run): void {
   expect(run(removeLines, options)).toEqual({ stdout: "removed\n", stderr: "", status: 0 });
-  expect(existsSync(join(folder, "state"))).toBe(false);
+  expect(existsSync(join(folder, "states", options?.name ?? "test"))).toBe(false);
 }
 
 /** As somebody else does. */
@@ -226,7 +228,7 @@ describe("a login", () => {
     expect(stderr).toContain("root cannot log in as ci with docker: unauthorized");
     expect(status).toBe(1);
     expect(read()).toBe(text);
-    expect(existsSync(join(folder, "state"))).toBe(false);
+    expect(existsSync(join(folder, "states"))).toBe(false);
   });
 
   it("of another user takes the place of the one before, and both are gone after removal", () => {
@@ -313,11 +315,11 @@ describe("a login", () => {
 describe("the first version's state", () => {
   /** As that version logged in, and wrote down what it had done. */
   const landed = (...between: (() => void)[]) => {
-    const logins = join(folder, "state/logins");
+    const logins = join(folder, "states/test/logins");
     mkdirSync(logins, { recursive: true });
     if (existsSync(file)) execFileSync("cp", ["-p", file, join(logins, "docker-root.before")]);
     writeFileSync(
-      join(folder, "state/manifest"),
+      join(folder, "states/test/manifest"),
       `credentials docker root\nlogin docker root ci ${registry}\n`,
     );
     for (const change of [() => undefined, ...between]) {
@@ -404,12 +406,230 @@ describe("a credential helper", () => {
       expect(status).toBe(1);
       expect(stderr).toContain("cannot be logged out: docker-credential-kept does not erase");
       expect(stdout).not.toContain("removed");
-      expect(readFileSync(join(folder, "state/manifest"), "utf8")).toMatch(
+      expect(readFileSync(join(folder, "states/test/manifest"), "utf8")).toMatch(
         /^credentials docker root\n(login docker root ci [a-z.]+:5443\n)+$/,
       );
     }
     rmSync(join(folder, "home/stubborn"));
     remove();
+  });
+});
+
+describe.each(["dash", "bash", "busybox sh"])(
+  "two installations at one registry, with %s",
+  (shell) => {
+    const basic = (user: string, password: string) =>
+      Buffer.from(`${user}:${password}`).toString("base64");
+    const as = (name: string, user: string, password: string, hosts?: string[]): Run => ({
+      shell,
+      name,
+      login: { user, password },
+      ...(hosts && { hosts }),
+    });
+    const old = as("old", "ci", "dead");
+    const alive = { "the same user": as("new", "ci", "alive"), another: as("new", "web", "alive") };
+    const before = {
+      "no file": undefined,
+      "another login": '{\n  "auths": {"ghcr.io": {"auth": "eDp5"}}\n}\n',
+      "no logins": '{"currentContext": "x"}',
+      "a login here": `{"auths":{"${registry}" : {"auth":"${hers}"} }}`,
+      "a login here as the same user": `{"auths":{"${registry}" : {"auth":"${basic("ci", "own")}"} }}`,
+    };
+    const cases = Object.entries(alive).flatMap(([who, other]) =>
+      Object.entries(before)
+        // They take long: one shows that the other shells do the same.
+        .filter(([what]) => shell === "dash" || what === "a login here")
+        .map(([what, text]) => ({ who, what, other, text })),
+    );
+    const logged = ({ login }: Run) => ({ auth: basic(login?.user ?? "", login?.password ?? "") });
+
+    beforeEach(() => {
+      if (shell === "busybox sh") program("awk", '#!/bin/sh\nexec busybox awk "$@"\n');
+    });
+
+    const start = (text: string | undefined) => {
+      if (text === undefined) rmSync(join(folder, "home/.docker"), { recursive: true });
+      else write(text);
+      if (text !== undefined) chmodSync(file, 0o644);
+    };
+    const expectAsBefore = (text: string | undefined) => {
+      if (text === undefined) {
+        expect(readdirSync(join(folder, "home"))).toEqual([]);
+      } else {
+        expect(read()).toBe(text);
+        expect(statSync(file).mode & 0o777).toBe(0o644);
+      }
+      expect(existsSync(join(folder, "states"))).toBe(false);
+    };
+
+    it.each(cases)("$who, the first is removed first: $what", ({ other, text }) => {
+      start(text);
+      apply(old);
+      apply(other);
+      const after = read();
+      remove(old);
+      expect(read()).toBe(after);
+      expect(statSync(file).mode & 0o777).toBe(0o600);
+      remove(other);
+      expectAsBefore(text);
+    });
+
+    it.each(cases)("$who, the first is removed last: $what", ({ other, text }) => {
+      start(text);
+      apply(other);
+      const after = read();
+      apply(old);
+      remove(old);
+      expect(read()).toBe(after);
+      expect(statSync(file).mode & 0o777).toBe(0o600);
+      remove(other);
+      expectAsBefore(text);
+    });
+
+    it.each(cases)("$who, after each has been set up again: $what", ({ other, text }) => {
+      start(text);
+      for (const each of [old, other, old, other, old]) apply(each);
+      expect(auths()[registry]).toEqual(logged(old));
+      remove(old);
+      expect(auths()[registry]).toEqual(logged(other));
+      remove(other);
+      const rest = JSON.parse(text ?? "{}") as { auths?: Record<string, unknown> };
+      const now = JSON.parse(existsSync(file) ? read() : "{}") as typeof rest;
+      expect(now.auths ?? {}).toEqual(rest.auths ?? {});
+    });
+
+    it.each(cases)("$who, and somebody else has changed the file: $what", ({ other, text }) => {
+      start(text);
+      apply(old);
+      logIn("quay.io", "bob", "b");
+      apply(other);
+      logIn("registry.gitlab.com", "bob", "b");
+      remove(old);
+      expect(auths()[registry]).toEqual(logged(other));
+      remove(other);
+      const rest = JSON.parse(text ?? "{}") as { auths?: Record<string, unknown> };
+      const bobs = { auth: basic("bob", "b") };
+      expect(auths()).toEqual({ ...rest.auths, "quay.io": bobs, "registry.gitlab.com": bobs });
+    });
+
+    it("of one password: it stays until the last of them is gone", () => {
+      const text = '{"auths": {"ghcr.io": {"auth": "eDp5"}}}\n';
+      for (const [first, last] of [
+        ["old", "new"],
+        ["new", "old"],
+      ] as const) {
+        write(text);
+        chmodSync(file, 0o644);
+        apply(as("old", "ci", "secret"));
+        apply(as("new", "ci", "secret"));
+        remove(as(first, "ci", "secret"));
+        expect(auths()[registry]).toEqual({ auth: ours });
+        remove(as(last, "ci", "secret"));
+        expectAsBefore(text);
+      }
+    });
+
+    it("of several names take away each its own", () => {
+      const text = '{"auths": {"ghcr.io": {"auth": "eDp5"}}}\n';
+      start(text);
+      apply(as("old", "ci", "dead", ["hub.test", "old.test"]));
+      apply(as("new", "ci", "alive", ["new.test", "hub.test"]));
+      remove(as("old", "ci", "dead", ["hub.test", "old.test"]));
+      const alive = { auth: basic("ci", "alive") };
+      expect(auths()).toEqual({
+        "ghcr.io": { auth: "eDp5" },
+        [registry]: alive,
+        "new.test:5443": alive,
+      });
+      expect(statSync(file).mode & 0o777).toBe(0o600);
+      remove(as("new", "ci", "alive", ["new.test", "hub.test"]));
+      expect(JSON.parse(read())).toEqual(JSON.parse(text));
+    });
+
+    it.each(Object.entries(alive))("leave no other's login in a helper: %s", (_, other) => {
+      const kept = () => JSON.parse(readFileSync(join(folder, "home/kept"), "utf8")) as unknown;
+      const helped = ({ login }: Run) => ({ Username: login?.user, Secret: login?.password });
+      const text = '{"credsStore": "kept"}';
+      for (const hers of [false, true]) {
+        for (const [first, last, all] of [
+          [old, other, [old, other]],
+          [other, old, [old, other]],
+          [old, other, [old, other, old]],
+        ] as const) {
+          rmSync(join(folder, "home/kept"), { force: true });
+          write(text);
+          if (hers) logIn(registry, "alice", "hers");
+          const start = read();
+          for (const each of all) apply(each);
+          remove(first);
+          expect(kept()).toMatchObject(helped(last));
+          remove(last);
+          if (hers) expect(kept()).toMatchObject({ Username: "alice", Secret: "hers" });
+          else expect(existsSync(join(folder, "home/kept"))).toBe(false);
+          if (all.length === 2) expect(read()).toBe(start);
+        }
+      }
+    });
+  },
+);
+
+describe("a file that its account cannot read", () => {
+  it("stays as it is, and so does what is known of it", () => {
+    write('{"auths": {"ghcr.io": {"auth": "eDp5"}}}');
+    apply();
+    const after = read();
+    // To an account that may not enter the folder, nothing seems to be there.
+    const blind = `run_as() { sh -c "$(printf '%s' "$2" | sed "s|$file|/nowhere$file|g")"; }`;
+    const { status, stderr, stdout } = run(`${blind}\n${removeLines}`);
+    expect(stderr).toContain(
+      `${file}: root cannot read it, so the logins in it stay as they are\n`,
+    );
+    expect(stdout).not.toContain("removed");
+    expect(status).toBe(1);
+    expect(read()).toBe(after);
+    remove();
+    expect(read()).toBe('{"auths": {"ghcr.io": {"auth": "eDp5"}}}');
+  });
+});
+
+describe("by hand", () => {
+  const byHand = (command: string, lines: string) =>
+    `command=${command} login_user= system_trust=no stores='${folder}/anchors:true'
+    mkdir -p "$state"
+    ${lines}`;
+
+  it("a login that is kept keeps the folder of its file", () => {
+    rmSync(join(folder, "home/.docker"), { recursive: true });
+    apply();
+    const kept = (command: string) =>
+      byHand(command, `kept_login=ci; keep_logins; forget_unwanted; printf '%s' "$found$left"`);
+    expect(run(kept("check"))).toEqual({ stdout: "", stderr: "", status: 0 });
+    expect(run(`${kept("apply")}; write_manifest`)).toMatchObject({ stderr: "", status: 0 });
+    remove();
+    expect(readdirSync(join(folder, "home"))).toEqual([]);
+  });
+
+  it("a login of an account that is gone is no matter", () => {
+    apply();
+    const lines = byHand("check", "id() { return 1; }; kept_login=ci; keep_logins");
+    expect(run(lines)).toEqual({ stdout: "", stderr: "", status: 0 });
+  });
+
+  it("says what is taken back as it was not asked for again", () => {
+    apply();
+    mkdirSync(join(folder, "anchors"));
+    const ask = "keep_choices";
+    const all = 'say "file ${stores%%:*}/test.crt" >>"$state/manifest"; read_manifests';
+    const words = "not asked for this time, so taken back: ";
+    expect(run(byHand("apply", ask)).stdout).toBe(`${words}the login as ci (--login ci)\n`);
+    expect(run(byHand("apply", `${all}; ${ask}`)).stdout).toBe(
+      `${words}the CA in the machine's own trust store (--system-trust), the login as ci (--login ci)\n`,
+    );
+    const again = "system_trust=yes login_user=ci";
+    expect(run(byHand("apply", `${again}; ${ask}`)).stdout).toBe("");
+    expect(run(byHand("check", ask)).stdout).toBe("");
+    expect(run(byHand("apply", `client=web1; ${ask}`)).stdout).toBe("");
+    expect(run(byHand("apply", `echo web1 >"$state/client"; ${ask}`)).stdout).toBe("");
   });
 });
 

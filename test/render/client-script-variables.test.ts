@@ -88,6 +88,7 @@ const results = new Set([
   "absent",
   "block_changed",
   "content",
+  "handed",
   "has_pulled",
   "hosts_folder",
   "new",

@@ -100,7 +100,10 @@ show_typing() {
 keep_choices() {
   [ -z "$client" ] && [ "$made" != "$newline" ] || return 0
   manager=$(signer)
-  [ -n "$manager" ] || [ "$command" = check ] || return 0
+  if [ -z "$manager" ] && [ "$command" = apply ]; then
+    tell_of_taken_back
+    return
+  fi
   if [ -f "$state/choices" ]; then
     while read -r choice value; do
       case $choice in
@@ -120,27 +123,53 @@ keep_choices() {
   fi
 }
 
+# Nobody keeps the choices of a run by hand: the next one has its own.
+tell_of_taken_back() {
+  set --
+  if [ "$system_trust" = no ] && is_in_store; then
+    set -- "the CA in the machine's own trust store (--system-trust)"
+  fi
+  before=$(find_login)
+  if [ -z "$login_user" ] && [ -n "$before" ]; then
+    set -- "$@" "the login as $before (--login $before)"
+  fi
+  [ $# -eq 0 ] || say "not asked for this time, so taken back: $(commas "$@")"
+}
+
+# Whether an earlier run has given the CA to the machine's own trust store.
+is_in_store() {
+  for store in $stores; do
+    case $made in
+      *"\${newline}file \${store%:*}/"*) return 0 ;;
+    esac
+  done
+  return 1
+}
+
+# Whom an earlier run has logged in.
+find_login() {
+  known=$(printf '%s' "$made" | sed -n 's/^login [^ ]* [^ ]* \\([^ ]*\\) .*/\\1/p' | head -n 1)
+  if [ -z "$known" ] && [ -n "$(find_basic)" ]; then
+    known=$(find_basic | { base64 -d || openssl base64 -d -A; } 2>/dev/null | sed 's/:.*//')
+  fi
+  printf '%s' "$known"
+}
+
 # Those of the version before this, from its manifest.
 find_choices() {
   includes "$made" 'hosts /etc/hosts' || address=
-  for store in $stores; do
-    case $made in
-      *"\${newline}file \${store%:*}/"*) system_trust=yes ;;
-    esac
-  done
-  kept_login=$(printf '%s' "$made" | sed -n 's/^login [^ ]* [^ ]* \\([^ ]*\\) .*/\\1/p' | head -n 1)
-  if [ -z "$kept_login" ] && [ -n "$(find_basic)" ]; then
-    kept_login=$(find_basic | { base64 -d || openssl base64 -d -A; } 2>/dev/null | sed 's/:.*//')
-  fi
+  ! is_in_store || system_trust=yes
+  kept_login=$(find_login)
   has=''
   lacks=''
   for runtime in docker podman containerd; do
-    "\${runtime}_is_here" || continue
+    # Docker's containerd is here only for those who ask for it by name.
     case $runtime:$made in
-      docker:*'file /etc/docker/'* | podman:*'file /etc/containers/'* | containerd:*/hosts.toml*)
+      docker:*'file /etc/docker/'* | docker:*/.config/docker/certs.d/* | \\
+        podman:*'file /etc/containers/'* | containerd:*/hosts.toml* | containerd:*/registries.yaml*)
         has="$has $runtime"
         ;;
-      *) lacks=yes ;;
+      *) ! "\${runtime}_is_here" || lacks=yes ;;
     esac
   done
   [ -z "$lacks" ] || runtimes=\${has# }
@@ -170,10 +199,23 @@ keep_logins() {
   IFS=$newline
   for line in $made; do
     case $line in
-      'credentials '* | 'login '*) wanted=$wanted$line$newline ;;
+      'credentials '*)
+        unset IFS
+        # shellcheck disable=SC2086 # words
+        want_folder_of_login \${line#* }
+        wanted=$wanted$line$newline
+        ;;
+      'login '*) wanted=$wanted$line$newline ;;
     esac
   done
   unset IFS
+}
+
+# PROGRAM ACCOUNT: who is gone has no folders.
+want_folder_of_login() {
+  id -u "$2" >/dev/null 2>&1 || return 0
+  find_credentials "$1" "$2"
+  want_folder "\${file%/*}"
 }
 
 # For the next run by hand.

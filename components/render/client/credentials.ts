@@ -7,7 +7,13 @@
  * - `.before`: the file as it is to be once this script's logins are gone; none if there was no file;
  * - `.after`: the checksum of the file as this script left it, and `alone` (the first version wrote
  *   no such word, and also the checksums of what others had changed);
- * - `.helper`: lines `REGISTRY JSON`, the logins that a credential helper had before.
+ * - `.helper`: lines `REGISTRY JSON`, the logins that a credential helper had before;
+ * - `.own`: lines `REGISTRY CHECKSUM`, the logins that this script has made; not of the first version.
+ *
+ * Several installations may log an account in at one registry name, also as the same user. Then each
+ * one's `.before` has the login of the one that came there before it. An installation that logs in
+ * again or is removed first leaves this chain: whoever had its login as the one before has from then
+ * on what it had itself.
  */
 export const credentials = `# --- Files of credentials ---
 
@@ -193,10 +199,11 @@ read_credentials() {
   if now=$(run_as "$account" "[ ! -e '$file' ] || { cat '$file' && echo x; }"); then
     [ -z "$now" ] || exists=yes
     now=\${now%x}
-  else
-    complain "$file: $account cannot read it, so the logins in it stay as they are"
-    return 1
+    # To an account that may not enter the folder, nothing is there.
+    [ "$exists" = no ] && [ -e "$file" ] || return 0
   fi
+  complain "$file: $account cannot read it, so the logins in it stay as they are"
+  return 1
 }
 
 # FILE: its mode, for chmod.
@@ -243,15 +250,16 @@ keep_sum() {
 }
 
 # Whether the file is as this script left it, and nobody else has changed it since $copy was made,
-# nor logged in where a helper keeps it. In a subshell.
+# nor logged in where a helper keeps it, and $copy has what is another installation's. In a subshell.
 is_as_left() {
   [ "$exists" = yes ] && [ -f "$kept.after" ] || return
   for login in $(known_logins); do
-    find_helper "$now" "\${login#*/}" || continue
-    case $(user_at "\${login#*/}") in
-      '' | "\${login%%/*}") ;;
-      *) return 1 ;;
-    esac
+    holder=$(user_at "\${login#*/}")
+    if [ "$holder" = "\${login%%/*}" ]; then
+      ! is_of_another "$holder" "\${login#*/}" || is_in_copy "\${login#*/}" || return
+    elif [ -n "$holder" ] && find_helper "$now" "\${login#*/}"; then
+      return 1
+    fi
   done
   case $(cat "$kept.after") in
     "$(printf '%s' "$now" | $checksum) alone") ;;
@@ -261,6 +269,11 @@ is_as_left() {
       ;;
     *) return 1 ;;
   esac
+}
+
+# REGISTRY: whether $copy has the entry there that $now has.
+is_in_copy() {
+  [ -e "$copy" ] && [ "$(member "$now" '"auths"' "$1")" = "$(member "$(cat "$copy")" '"auths"' "$1")" ]
 }
 
 # TEXT: its members, without those that this script has made.
@@ -282,7 +295,7 @@ known_logins() {
 
 # Brings $copy up to date if somebody else has changed the file: what they did in it stays.
 settle_credentials() {
-  read_credentials "$1" "$2" || return
+  read_credentials "$1" "$2" && hand_over_logins || return
   ! (is_as_left) || return 0
   if [ "$exists" = no ]; then
     rm -f "$copy" "$kept.after"
@@ -328,6 +341,8 @@ drop_login() {
   if [ "$holder" != "$1" ]; then
     # What a helper no longer keeps has an empty entry.
     [ -z "$holder" ] && [ "$(member "$now" '"auths"' "$2")" = '{}' ] || return 0
+  elif is_of_another "$1" "$2"; then
+    return 0
   fi
   previous=
   [ ! -e "$copy" ] || previous=$(member "$(cat "$copy")" '"auths"' "$2") || :
@@ -349,12 +364,17 @@ restore_credentials() {
   settle_credentials "$1" "$2" || return
   if [ -e "$copy" ]; then
     theirs=$(cat "$copy" && echo x) || return
-    write_credentials "\${theirs%x}" "$(mode_of "$copy")" || return
+    mode=$(mode_of "$copy")
+    # It holds another installation's login yet.
+    ! others_want "credentials $1 $2" || mode=$(mode_of "$file")
+    write_credentials "\${theirs%x}" "$mode" || return
   elif [ "$exists" = yes ] && ! run_as "$account" "[ -L '$file' ] || rm '$file'"; then
     complain "$file: $account cannot delete it"
     return 1
   fi
-  rm -f "$copy" "$kept.after" "$kept.helper" "$copy.new" "$kept.after.new" "$kept.helper.new"
+  for part in before after helper own; do
+    rm -f "$kept.$part" "$kept.$part.new"
+  done
 }
 
 # --- Credential helpers, which keep logins elsewhere, such as in a keyring ---
@@ -393,28 +413,149 @@ keep_helped_login() {
   find_helper "$now" "$1" || return 0
   held=$(ask_helper get "$1") || return 0
   holder=$(helped_user "$held")
-  if [ -z "$holder" ] || includes "$made" "login $program $account $holder $1"; then
+  if [ -z "$holder" ] || {
+    includes "$made" "login $program $account $holder $1" && ! is_of_another "$holder" "$1"
+  }; then
     return 0
   fi
   # One line for each registry.
   held="$1 $(printf '%s' "$held" | tr '\\n' ' ')"
-  keep "$kept.helper" "$(awk -v name="$1" '$1 != name' "$kept.helper" 2>/dev/null || :
-    printf '%s' "$held")" 600
+  keep "$kept.helper" "$(lines_without "$1" "$kept.helper" && printf '%s' "$held")" 600
 }
 
 # USER REGISTRY: takes that login from the helper, and puts back the one before.
 log_out_of_helper() {
   find_helper "$now" "$2" && held=$(ask_helper get "$2") || return 0
-  [ "$(helped_user "$held")" = "$1" ] || return 0
+  [ "$(helped_user "$held")" = "$1" ] && ! is_of_another "$1" "$2" || return 0
   ask_helper erase "$2" >/dev/null || :
   if held=$(ask_helper get "$2") && [ "$(helped_user "$held")" = "$1" ]; then
     complain "$2: $account cannot be logged out: docker-credential-$helper does not erase the login"
     return 1
   fi
-  held=$(awk -v name="$2" '$1 == name { print substr($0, length(name) + 2) }' "$kept.helper" 2>/dev/null) || :
+  held=$(line_of "$2" "$kept.helper")
   if [ -n "$held" ] && ! ask_helper store "$held" >/dev/null; then
     complain "$2: docker-credential-$helper does not take back the login that $account had before"
     return 1
   fi
+}
+
+# REGISTRY FILE: what a file of lines "REGISTRY ..." has of it, and all other lines.
+line_of() {
+  awk -v name="$1" '$1 == name { print substr($0, length(name) + 2) }' "$2" 2>/dev/null || :
+}
+
+lines_without() {
+  awk -v name="$1" '$1 != name' "$2" 2>/dev/null || :
+}
+
+# --- Logins of several installations at one registry ---
+
+# LOGIN: its checksum. Space does not count: helpers put in their own.
+sum_of() {
+  printf '%s' "$1" | tr -d '[:space:]' | $checksum
+}
+
+# REGISTRY: the login that the file which has been read has there, or its helper.
+login_at() {
+  if find_helper "$now" "$1"; then
+    ask_helper get "$1" || :
+  else
+    member "$now" '"auths"' "$1" || :
+  fi
+}
+
+# REGISTRY: what is there now is this script's login.
+keep_own() {
+  keep "$kept.own" "$(lines_without "$1" "$kept.own" &&
+    printf '%s %s' "$1" "$(sum_of "$(login_at "$1")")")" 600
+}
+
+# USER REGISTRY: whether that user's login is there by another installation's script, or by this one's
+# and another's.
+is_of_another() {
+  find_others "login $program $account $1 $2"
+  [ -n "$others" ] || return
+  sum=$(sum_of "$(login_at "$2")")
+  [ "$(line_of "$2" "$kept.own")" = "$sum" ] || return 0
+  for other in $others; do
+    [ "$(line_of "$2" "$other/logins/$program-$account.own")" != "$sum" ] || return 0
+  done
+  return 1
+}
+
+# USER/REGISTRY LOGIN HOLDER: whether it is one of this script's.
+is_own_login() {
+  [ -n "$2" ] || return
+  if [ -e "$kept.own" ]; then
+    [ "$(line_of "\${1#*/}" "$kept.own")" = "$(sum_of "$2")" ]
+  else
+    [ "$3" = "\${1%%/*}" ]
+  fi
+}
+
+hand_over_logins() {
+  find_others "credentials $program $account"
+  for other in $others; do
+    hand_over_file "$other/logins/$program-$account" &&
+      hand_over_helped "$other/logins/$program-$account" || return
+  done
+}
+
+# KEPT: another installation's.
+hand_over_file() {
+  [ -e "$1.before" ] || return 0
+  handed=$(cat "$1.before" && echo x) || return
+  handed=\${handed%x}
+  had=$handed
+  if [ "$(cat "$kept.after" 2>/dev/null)" = "$(printf '%s' "$had" | $checksum) alone" ]; then
+    # It came to the file as this script had left it.
+    handed=$(cat "$copy" 2>/dev/null && echo x) || handed=x
+    handed=\${handed%x}
+  else
+    for each_login in $(known_logins); do
+      hand_over_entry "$1" "$each_login" || return
+    done
+  fi
+  if [ "$handed" = "$had" ]; then
+    :
+  elif [ -e "$copy" ]; then
+    keep "$1.before" "$handed" "$(mode_of "$copy")"
+  elif is_empty "$handed"; then
+    rm -f "$1.before"
+  else
+    keep "$1.before" "$handed" "$(mode_of "$1.before")"
+  fi
+}
+
+# KEPT USER/REGISTRY: in the text $handed.
+hand_over_entry() {
+  entry=$(member "$handed" '"auths"' "\${2#*/}") || :
+  case $entry in
+    '') return ;;
+    '{}')
+      held=$(line_of "\${2#*/}" "$1.helper")
+      is_own_login "$2" "$held" "$(helped_user "$held")" || return 0
+      ;;
+    *) is_own_login "$2" "$entry" "$(edit_json "$handed" user "\${2#*/}")" || return 0 ;;
+  esac
+  entry=
+  [ ! -e "$copy" ] || entry=$(member "$(cat "$copy")" '"auths"' "\${2#*/}") || :
+  if [ -n "$entry" ]; then
+    handed=$(edit_json "$handed" put "\${2#*/}" "$entry" && echo x) || return
+  else
+    handed=$(edit_json "$handed" drop "\${2#*/}" && echo x) || return
+  fi
+  handed=\${handed%x}
+}
+
+# KEPT
+hand_over_helped() {
+  for each_login in $(known_logins); do
+    held=$(line_of "\${each_login#*/}" "$1.helper")
+    is_own_login "$each_login" "$held" "$(helped_user "$held")" || continue
+    held=$(line_of "\${each_login#*/}" "$kept.helper")
+    keep "$1.helper" "$(lines_without "\${each_login#*/}" "$1.helper" &&
+      printf '%s' "\${held:+\${each_login#*/} $held}")" 600 || return
+  done
 }
 `;

@@ -123,6 +123,8 @@ want_login() {
     for own_host in $hosts; do
       keep_helped_login "$(image_host "$own_host")" || exit 1
     done
+    # The first version had no such file: none means that it is not known which logins are its own.
+    includes "$made" "credentials $1 $2" || keep "$kept.own" '' 600 || exit 1
   fi
   want credentials "$1 $2"
   for own_host in $hosts; do
@@ -169,6 +171,7 @@ log_in_at() {
   read_credentials "$1" "$2" || exit 1
   if [ "$exists" = yes ]; then
     keep_only_entry "$3" && keep_sum || exit 1
+    [ "$refused" = yes ] || keep_own "$3" || exit 1
   fi
   if [ "$refused" = yes ]; then
     said=$(printf '%s' "$said" | grep -v '^WARNING' | tail -n 1)

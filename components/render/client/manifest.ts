@@ -76,14 +76,11 @@ read_manifests() {
     made=$newline$(cat "$state/manifest")$newline
   fi
   states_of_all=
-  made_by_others=$newline
   set +f
   made_by_any=$newline$(cat "$states"/*/manifest 2>/dev/null || :)$newline
   for each_state in "$states"/*/manifest; do
     each_state=\${each_state%/manifest}
     states_of_all="$states_of_all $each_state"
-    [ "$each_state" = "$state" ] ||
-      made_by_others=$made_by_others$(cat "$each_state/manifest" 2>/dev/null || :)$newline
   done
   set -f
 }
@@ -228,6 +225,7 @@ place() {
     read_file "$1"
     is_own "$1" || merge "$1"
     if [ "$new" = "$content" ]; then
+      if [ "\${3:-022}" = 077 ]; then keep_private "$1"; fi
       keep_copy "$1" "$2$newline"
       return
     fi
@@ -239,11 +237,28 @@ place() {
   is_own "$1" || remember "$1" "$2$newline"
   unfinished=\${1%/*}/.private-registry-new
   rm -f "$unfinished"
+  if is_secret "$1" "$new"; then set -- "$1" "$2" 077; fi
   (umask "\${3:-022}" && printf '%s' "$new" >"$unfinished")
   [ -z "$owner" ] || chown "$owner" "$unfinished"
   mv -f "$unfinished" "$1"
   unfinished=
   settle "$1"
+}
+
+# FILE: with credentials; somebody may have given it another mode.
+keep_private() {
+  case $(mode_of "$1") in
+    *,g=,o=) ;;
+    *) noted "$1" || chmod 600 "$1" ;;
+  esac
+}
+
+# FILE TEXT: whether the text has credentials for containerd, whoever wrote them.
+is_secret() {
+  case $1:$2 in
+    */hosts.toml:*[Aa]uthorization*) return 0 ;;
+    *) return 1 ;;
+  esac
 }
 
 # FILE: whether it is in this script's own folder, where nobody else writes.
@@ -375,7 +390,9 @@ hand_over() {
     due_in_store "$1" --fresh
     make_private "$state/file.new" && {
       printf '%s' "\${content%%"$text"*}" && cat "$copy" && printf '%s' "\${content#*"$text"}"
-    } >"$state/file.new" && overwrite "$1" "$state/file.new"
+    } >"$state/file.new" || return
+    if is_secret "$1" "$(cat "$copy")"; then chmod 600 "$1" || return; fi
+    overwrite "$1" "$state/file.new"
     return
   done
 }
@@ -409,7 +426,7 @@ forget_block() {
 
 # "MODE FILE": as it was before it was given a secret.
 forget_mode() {
-  if others_want "mode $1" || [ ! -e "\${1#* }" ] || [ "$(stat -c %a "\${1#* }")" != 600 ]; then
+  if others_want "mode $1" || [ ! -e "\${1#* }" ] || [ "$(stat -L -c %a "\${1#* }")" != 600 ]; then
     return 0
   fi
   case $newline$left in
@@ -423,21 +440,16 @@ forget_credentials() {
   restore_credentials $1
 }
 
-# "PROGRAM ACCOUNT USER REGISTRY": another installation may be logged in as another user.
 forget_login() {
   # shellcheck disable=SC2086 # words
-  set -- $1
-  IFS=$newline
-  for other in $made_by_others; do
-    case $other in
-      "login $1 $2 "*" $4")
-        unset IFS
-        return
-        ;;
-    esac
-  done
-  unset IFS
-  log_out "$@"
+  log_out $1
+}
+
+# The version before this kept here, alone, what a file held that it could not write in full.
+keep_old() {
+  [ -s "$state/file.old" ] || return 0
+  find_aside "$state/file.old" && mv "$state/file.old" "$aside" || return
+  say "$state/file.old: what a file held that an earlier run could not write in full; it is now $aside"
 }
 
 write_manifest() {
@@ -448,6 +460,7 @@ write_manifest() {
       rm -f "$state/manifest"
       return
     fi
+    keep_old || return
     rm -rf "$state"
     rmdir "$states" 2>/dev/null || :
   elif [ "$text" != "$(cat "$state/manifest" 2>/dev/null)$newline" ]; then

@@ -1,9 +1,17 @@
 /** One real request to each of the registry's hosts, with the tool at hand. */
 export const proof = `# --- Proof: the registry answers at each host, with a certificate that the CA signed ---
 
+# The session's, which the runtimes' services do not have.
+proxies='http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY'
+
+# COMMAND: what counts is how this machine itself reaches the registry.
+without_proxies() (
+  # shellcheck disable=SC2086 # a list of words
+  unset $proxies
+  "$@"
+)
+
 prove() {
-  # What counts is how this machine itself reaches the registry.
-  unset http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY
   if command -v curl >/dev/null; then
     tool=curl
   elif wget --version 2>/dev/null | grep -q 'GNU Wget'; then
@@ -86,8 +94,8 @@ answers() {
 ask_with_curl() {
   set -- "https://$authority/v2/"
   [ -z "$ca_file" ] || set -- --cacert "$ca_file" "$@"
-  words=$(curl -q --globoff --silent --show-error --connect-timeout 10 --max-time 30 \\
-    --output /dev/null --write-out "$newline%{http_code}" "$@" 2>&1) || :
+  words=$(without_proxies curl -q --globoff --silent --show-error --connect-timeout 10 \\
+    --max-time 30 --output /dev/null --write-out "$newline%{http_code}" "$@" 2>&1) || :
   code=\${words##*"$newline"}
   code=\${code#000}
   words=$(printf '%s' "$words" | head -n 1)
@@ -97,8 +105,8 @@ ask_with_wget() {
   set -- "https://$authority/v2/"
   [ -z "$ca_file" ] || set -- --ca-certificate="$ca_file" "$@"
   # A home of its own, for wget keeps files there.
-  words=$(HOME=$state wget --no-config --no-hsts --no-verbose --server-response --tries=1 \\
-    --timeout=10 --output-document=/dev/null "$@" 2>&1) || :
+  words=$(without_proxies env HOME="$state" wget --no-config --no-hsts --no-verbose \\
+    --server-response --tries=1 --timeout=10 --output-document=/dev/null "$@" 2>&1) || :
   status_of "$words"
   words=$(printf '%s' "$words" | grep -v '^To connect to' | head -n 2 | tr '\\n' ' ')
 }
@@ -207,12 +215,12 @@ clock_difference() {
 ask_date() {
   case \${tool:-} in
     curl)
-      curl -q --globoff --silent --insecure --connect-timeout 10 --max-time 30 --output /dev/null \\
-        --dump-header - "https://$authority/v2/"
+      without_proxies curl -q --globoff --silent --insecure --connect-timeout 10 --max-time 30 \\
+        --output /dev/null --dump-header - "https://$authority/v2/"
       ;;
     wget)
-      HOME=$state wget --no-config --no-hsts --no-verbose --server-response --tries=1 --timeout=10 \\
-        --no-check-certificate --output-document=/dev/null "https://$authority/v2/" 2>&1
+      without_proxies env HOME="$state" wget --no-config --no-hsts --no-verbose --server-response \\
+        --tries=1 --timeout=10 --no-check-certificate --output-document=/dev/null "https://$authority/v2/" 2>&1
       ;;
     openssl)
       printf 'GET /v2/ HTTP/1.1\\r\\nHost: %s\\r\\nConnection: close\\r\\n\\r\\n' "$authority" |

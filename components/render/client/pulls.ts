@@ -128,8 +128,9 @@ pull_with_containerd() {
 pull_with_ctr() {
   certificates=$4
   find_service "$1" "$2" "$3" "--address '$2'" || return 0
-  # Its progress would hide what it says in the end.
-  pull_each "$1" "$ctr content fetch --hosts-dir '$4' \\"\\$image\\" >/dev/null &&
+  # It asks the registry itself, in the place of a service without the session's proxies. Its progress
+  # would hide what it says in the end.
+  pull_each "$1" "unset $proxies; $ctr content fetch --hosts-dir '$4' \\"\\$image\\" >/dev/null &&
     $ctr images rm --sync \\"\\$image\\""
 }
 
@@ -259,19 +260,33 @@ mend_pull() {
   proxy=
   case $1 in
     docker*)
-      proxy=$(run_as "$account" "$docker info --format '{{.HTTPSProxy}} ,{{.NoProxy}},'" 2>/dev/null)
-      case $proxy in
-        *",$own_host,"*) proxy= ;;
-      esac
-      proxy=\${proxy%% *}
+      proxy=$(run_as "$account" "$docker info --format '{{.HTTPSProxy}} {{.NoProxy}}'" 2>/dev/null) || :
+      ;;
+    # These ask the registry themselves.
+    podman | containerd)
+      # shellcheck disable=SC2016 # that shell's
+      proxy=$(run_as "$account" 'printf "%s %s" "\${HTTPS_PROXY:-\${https_proxy:-}}" \\
+        "\${NO_PROXY:-\${no_proxy:-}}"' 2>/dev/null) || :
       ;;
   esac
+  ! is_exempt "\${proxy#* }" || proxy=
+  proxy=\${proxy%% *}
   case $proxy:$words in
     [!:]*:* | *proxyconnect*)
       # Without the password that may be in it.
-      say "it goes through a proxy\${proxy:+, $(printf '%s' "$proxy" | sed 's|[^/]*@||')}:" \\
-        "exempt $own_host from that (\\"no-proxy\\" of \\"proxies\\" in /etc/docker/daemon.json, or" \\
-        "NO_PROXY in the environment of its service), then restart it"
+      words="it goes through a proxy\${proxy:+, $(printf '%s' "$proxy" | sed 's|[^/]*@||')}:"
+      words="$words exempt $own_host from that"
+      case $1 in
+        docker*)
+          say "$words (\\"no-proxy\\" of \\"proxies\\" in /etc/docker/daemon.json, or NO_PROXY in the" \\
+            'environment of its service), then restart it'
+          ;;
+        podman | containerd)
+          say "$words (no_proxy and NO_PROXY in the environment of $account, such as in" \\
+            '/etc/environment), then run this again'
+          ;;
+        *) say "$words (NO_PROXY in the environment of its service), then restart it" ;;
+      esac
       ;;
     *x509:* | *'tls: '*)
       say "it knows another CA for that name, or none, in spite of $certificates/$2:" \\
@@ -280,5 +295,19 @@ mend_pull() {
     # The words of "mend" are those of other programs.
     *) mend "\${words##*failed to resolve reference}" ;;
   esac
+}
+
+# LIST: whether $own_host is in it, as programs in Go read NO_PROXY: with all names below one.
+is_exempt() {
+  IFS=' ,'
+  for exempt in $1; do
+    exempt=\${exempt%:"$port"}
+    exempt=\${exempt#'*.'}
+    case $exempt:.$own_host in
+      '*':* | *:*".\${exempt#.}") unset IFS && return ;;
+    esac
+  done
+  unset IFS
+  return 1
 }
 `;

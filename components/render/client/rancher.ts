@@ -59,6 +59,16 @@ write_registries() {
   read_registries "$1" "$2" "$3"
   if [ "$understood" = no ]; then
     in_the_way=
+    if [ "$2" = "$name" ] && [ -n "$3" ] && has_lines_of "$2"; then
+      new=$content
+      if has_secret "$3"; then hide "$1" "$2"; else keep_modes "$1"; fi
+      find_copy "$1"
+      [ "$(cat "$copy" 2>/dev/null)$newline" = "$3" ] || noted "$1" ||
+        fail "$1: is not understood as a whole any more, so this registry's lines in it stay as they" \\
+          'were; write it without tabs, anchors, braces below "configs:" and line ends of Windows, or' \\
+          'delete those lines, then run this again'
+      return
+    fi
     case $content in
       *"$state/ca.crt"*) ;;
       *) [ -z "$ca_pem" ] || in_the_way=$(keys_of "$3") ;;
@@ -91,10 +101,10 @@ write_registries() {
       fi
       ;;
   esac
-  if [ -n "$block" ] && [ -n "$login_basic" ] && [ -e "$1" ]; then
-    hide "$1"
-  fi
   new=$head$header$block$rest
+  if [ -e "$1" ] && has_secret "$3"; then
+    hide "$1" "$2"
+  fi
   if [ "$new" = "$content" ]; then
     [ "$2" != "$name" ] || [ -z "$3" ] || keep_copy "$1" "$3"
     return
@@ -112,8 +122,31 @@ write_registries() {
   make_private "$state/file.new" && printf '%s' "$new" >"$state/file.new" && overwrite "$1" "$state/file.new" && settle "$1"
 }
 
-# FILE: only root is to read what is about to be in it.
-hide() {
+# NAME: whether the $content, which is not understood, has lines of that registry's script.
+has_lines_of() {
+  case $old_form:$(printf '%s' "$content" | tr -d '\\r')$newline in
+    *"# BEGIN private-registry $1$newline"* | *"# END private-registry $1$newline"* | \\
+      yes:*"$states/$1/ca.crt"*) return 0 ;;
+  esac
+  return 1
+}
+
+# LINES: whether they have credentials, and $new does.
+has_secret() {
+  case $1 in
+    *'    auth: '*) ;;
+    *) return 1 ;;
+  esac
+  secret=\${1##*'    auth: '}
+  secret=\${secret%%"$newline"*}
+  case $new in
+    *"  auth: $secret"*) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
+# FILE: it has its mode again only once no secret of this registry is in it.
+keep_modes() {
   IFS=$newline
   for line in $made_by_any; do
     case $line in
@@ -121,11 +154,17 @@ hide() {
     esac
   done
   unset IFS
-  case $(stat -c %a "$1") in
+}
+
+# FILE NAME: only root is to read what the registry of that name is about to have in it.
+hide() {
+  # Another one's script has its mode in a manifest of its own.
+  [ "$2" != "$name" ] || keep_modes "$1"
+  case $(stat -L -c %a "$1") in
     *00) ;;
     *)
       ! noted "$1" || return 0
-      want mode "$(stat -c %a "$1") $1"
+      [ "$2" != "$name" ] || want mode "$(stat -L -c %a "$1") $1"
       chmod 600 "$1"
       ;;
   esac
@@ -374,13 +413,11 @@ take_ca_out() {
 forget_yaml() {
   [ -e "$1" ] || return 0
   write_registries "$1" "$name" '' || return
-  case $understood$old_form:$content in
-    no:*"# BEGIN private-registry $name$newline"* | noyes:*"$state/ca.crt"*)
-      complain "$1: delete the lines for $state/ca.crt, as the file is not understood as a whole; then" \\
-        'run this again'
-      return 1
-      ;;
-  esac
+  if [ "$understood" = no ] && has_lines_of "$name"; then
+    complain "$1: delete the lines for $state/ca.crt, as the file is not understood as a whole; then" \\
+      'run this again'
+    return 1
+  fi
   ! grep -qsF "$state/ca.crt" "$1" ||
     say "$1: somebody else's lines name $state/ca.crt, which is going; delete them"
   unremember "$1"

@@ -172,14 +172,11 @@ read_manifests() {
     made=$newline$(cat "$state/manifest")$newline
   fi
   states_of_all=
-  made_by_others=$newline
   set +f
   made_by_any=$newline$(cat "$states"/*/manifest 2>/dev/null || :)$newline
   for each_state in "$states"/*/manifest; do
     each_state=${each_state%/manifest}
     states_of_all="$states_of_all $each_state"
-    [ "$each_state" = "$state" ] ||
-      made_by_others=$made_by_others$(cat "$each_state/manifest" 2>/dev/null || :)$newline
   done
   set -f
 }
@@ -324,6 +321,7 @@ place() {
     read_file "$1"
     is_own "$1" || merge "$1"
     if [ "$new" = "$content" ]; then
+      if [ "${3:-022}" = 077 ]; then keep_private "$1"; fi
       keep_copy "$1" "$2$newline"
       return
     fi
@@ -335,11 +333,28 @@ place() {
   is_own "$1" || remember "$1" "$2$newline"
   unfinished=${1%/*}/.private-registry-new
   rm -f "$unfinished"
+  if is_secret "$1" "$new"; then set -- "$1" "$2" 077; fi
   (umask "${3:-022}" && printf '%s' "$new" >"$unfinished")
   [ -z "$owner" ] || chown "$owner" "$unfinished"
   mv -f "$unfinished" "$1"
   unfinished=
   settle "$1"
+}
+
+# FILE: with credentials; somebody may have given it another mode.
+keep_private() {
+  case $(mode_of "$1") in
+    *,g=,o=) ;;
+    *) noted "$1" || chmod 600 "$1" ;;
+  esac
+}
+
+# FILE TEXT: whether the text has credentials for containerd, whoever wrote them.
+is_secret() {
+  case $1:$2 in
+    */hosts.toml:*[Aa]uthorization*) return 0 ;;
+    *) return 1 ;;
+  esac
 }
 
 # FILE: whether it is in this script's own folder, where nobody else writes.
@@ -471,7 +486,9 @@ hand_over() {
     due_in_store "$1" --fresh
     make_private "$state/file.new" && {
       printf '%s' "${content%%"$text"*}" && cat "$copy" && printf '%s' "${content#*"$text"}"
-    } >"$state/file.new" && overwrite "$1" "$state/file.new"
+    } >"$state/file.new" || return
+    if is_secret "$1" "$(cat "$copy")"; then chmod 600 "$1" || return; fi
+    overwrite "$1" "$state/file.new"
     return
   done
 }
@@ -505,7 +522,7 @@ forget_block() {
 
 # "MODE FILE": as it was before it was given a secret.
 forget_mode() {
-  if others_want "mode $1" || [ ! -e "${1#* }" ] || [ "$(stat -c %a "${1#* }")" != 600 ]; then
+  if others_want "mode $1" || [ ! -e "${1#* }" ] || [ "$(stat -L -c %a "${1#* }")" != 600 ]; then
     return 0
   fi
   case $newline$left in
@@ -519,21 +536,16 @@ forget_credentials() {
   restore_credentials $1
 }
 
-# "PROGRAM ACCOUNT USER REGISTRY": another installation may be logged in as another user.
 forget_login() {
   # shellcheck disable=SC2086 # words
-  set -- $1
-  IFS=$newline
-  for other in $made_by_others; do
-    case $other in
-      "login $1 $2 "*" $4")
-        unset IFS
-        return
-        ;;
-    esac
-  done
-  unset IFS
-  log_out "$@"
+  log_out $1
+}
+
+# The version before this kept here, alone, what a file held that it could not write in full.
+keep_old() {
+  [ -s "$state/file.old" ] || return 0
+  find_aside "$state/file.old" && mv "$state/file.old" "$aside" || return
+  say "$state/file.old: what a file held that an earlier run could not write in full; it is now $aside"
 }
 
 write_manifest() {
@@ -544,6 +556,7 @@ write_manifest() {
       rm -f "$state/manifest"
       return
     fi
+    keep_old || return
     rm -rf "$state"
     rmdir "$states" 2>/dev/null || :
   elif [ "$text" != "$(cat "$state/manifest" 2>/dev/null)$newline" ]; then
@@ -1323,6 +1336,16 @@ write_registries() {
   read_registries "$1" "$2" "$3"
   if [ "$understood" = no ]; then
     in_the_way=
+    if [ "$2" = "$name" ] && [ -n "$3" ] && has_lines_of "$2"; then
+      new=$content
+      if has_secret "$3"; then hide "$1" "$2"; else keep_modes "$1"; fi
+      find_copy "$1"
+      [ "$(cat "$copy" 2>/dev/null)$newline" = "$3" ] || noted "$1" ||
+        fail "$1: is not understood as a whole any more, so this registry's lines in it stay as they" \
+          'were; write it without tabs, anchors, braces below "configs:" and line ends of Windows, or' \
+          'delete those lines, then run this again'
+      return
+    fi
     case $content in
       *"$state/ca.crt"*) ;;
       *) [ -z "$ca_pem" ] || in_the_way=$(keys_of "$3") ;;
@@ -1355,10 +1378,10 @@ write_registries() {
       fi
       ;;
   esac
-  if [ -n "$block" ] && [ -n "$login_basic" ] && [ -e "$1" ]; then
-    hide "$1"
-  fi
   new=$head$header$block$rest
+  if [ -e "$1" ] && has_secret "$3"; then
+    hide "$1" "$2"
+  fi
   if [ "$new" = "$content" ]; then
     [ "$2" != "$name" ] || [ -z "$3" ] || keep_copy "$1" "$3"
     return
@@ -1376,8 +1399,31 @@ write_registries() {
   make_private "$state/file.new" && printf '%s' "$new" >"$state/file.new" && overwrite "$1" "$state/file.new" && settle "$1"
 }
 
-# FILE: only root is to read what is about to be in it.
-hide() {
+# NAME: whether the $content, which is not understood, has lines of that registry's script.
+has_lines_of() {
+  case $old_form:$(printf '%s' "$content" | tr -d '\r')$newline in
+    *"# BEGIN private-registry $1$newline"* | *"# END private-registry $1$newline"* | \
+      yes:*"$states/$1/ca.crt"*) return 0 ;;
+  esac
+  return 1
+}
+
+# LINES: whether they have credentials, and $new does.
+has_secret() {
+  case $1 in
+    *'    auth: '*) ;;
+    *) return 1 ;;
+  esac
+  secret=${1##*'    auth: '}
+  secret=${secret%%"$newline"*}
+  case $new in
+    *"  auth: $secret"*) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
+# FILE: it has its mode again only once no secret of this registry is in it.
+keep_modes() {
   IFS=$newline
   for line in $made_by_any; do
     case $line in
@@ -1385,11 +1431,17 @@ hide() {
     esac
   done
   unset IFS
-  case $(stat -c %a "$1") in
+}
+
+# FILE NAME: only root is to read what the registry of that name is about to have in it.
+hide() {
+  # Another one's script has its mode in a manifest of its own.
+  [ "$2" != "$name" ] || keep_modes "$1"
+  case $(stat -L -c %a "$1") in
     *00) ;;
     *)
       ! noted "$1" || return 0
-      want mode "$(stat -c %a "$1") $1"
+      [ "$2" != "$name" ] || want mode "$(stat -L -c %a "$1") $1"
       chmod 600 "$1"
       ;;
   esac
@@ -1638,13 +1690,11 @@ take_ca_out() {
 forget_yaml() {
   [ -e "$1" ] || return 0
   write_registries "$1" "$name" '' || return
-  case $understood$old_form:$content in
-    no:*"# BEGIN private-registry $name$newline"* | noyes:*"$state/ca.crt"*)
-      complain "$1: delete the lines for $state/ca.crt, as the file is not understood as a whole; then" \
-        'run this again'
-      return 1
-      ;;
-  esac
+  if [ "$understood" = no ] && has_lines_of "$name"; then
+    complain "$1: delete the lines for $state/ca.crt, as the file is not understood as a whole; then" \
+      'run this again'
+    return 1
+  fi
   ! grep -qsF "$state/ca.crt" "$1" ||
     say "$1: somebody else's lines name $state/ca.crt, which is going; delete them"
   unremember "$1"
@@ -1742,9 +1792,17 @@ run_quietly() {
 
 # --- Proof: the registry answers at each host, with a certificate that the CA signed ---
 
+# The session's, which the runtimes' services do not have.
+proxies='http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY'
+
+# COMMAND: what counts is how this machine itself reaches the registry.
+without_proxies() (
+  # shellcheck disable=SC2086 # a list of words
+  unset $proxies
+  "$@"
+)
+
 prove() {
-  # What counts is how this machine itself reaches the registry.
-  unset http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY
   if command -v curl >/dev/null; then
     tool=curl
   elif wget --version 2>/dev/null | grep -q 'GNU Wget'; then
@@ -1827,8 +1885,8 @@ answers() {
 ask_with_curl() {
   set -- "https://$authority/v2/"
   [ -z "$ca_file" ] || set -- --cacert "$ca_file" "$@"
-  words=$(curl -q --globoff --silent --show-error --connect-timeout 10 --max-time 30 \
-    --output /dev/null --write-out "$newline%{http_code}" "$@" 2>&1) || :
+  words=$(without_proxies curl -q --globoff --silent --show-error --connect-timeout 10 \
+    --max-time 30 --output /dev/null --write-out "$newline%{http_code}" "$@" 2>&1) || :
   code=${words##*"$newline"}
   code=${code#000}
   words=$(printf '%s' "$words" | head -n 1)
@@ -1838,8 +1896,8 @@ ask_with_wget() {
   set -- "https://$authority/v2/"
   [ -z "$ca_file" ] || set -- --ca-certificate="$ca_file" "$@"
   # A home of its own, for wget keeps files there.
-  words=$(HOME=$state wget --no-config --no-hsts --no-verbose --server-response --tries=1 \
-    --timeout=10 --output-document=/dev/null "$@" 2>&1) || :
+  words=$(without_proxies env HOME="$state" wget --no-config --no-hsts --no-verbose \
+    --server-response --tries=1 --timeout=10 --output-document=/dev/null "$@" 2>&1) || :
   status_of "$words"
   words=$(printf '%s' "$words" | grep -v '^To connect to' | head -n 2 | tr '\n' ' ')
 }
@@ -1948,12 +2006,12 @@ clock_difference() {
 ask_date() {
   case ${tool:-} in
     curl)
-      curl -q --globoff --silent --insecure --connect-timeout 10 --max-time 30 --output /dev/null \
-        --dump-header - "https://$authority/v2/"
+      without_proxies curl -q --globoff --silent --insecure --connect-timeout 10 --max-time 30 \
+        --output /dev/null --dump-header - "https://$authority/v2/"
       ;;
     wget)
-      HOME=$state wget --no-config --no-hsts --no-verbose --server-response --tries=1 --timeout=10 \
-        --no-check-certificate --output-document=/dev/null "https://$authority/v2/" 2>&1
+      without_proxies env HOME="$state" wget --no-config --no-hsts --no-verbose --server-response \
+        --tries=1 --timeout=10 --no-check-certificate --output-document=/dev/null "https://$authority/v2/" 2>&1
       ;;
     openssl)
       printf 'GET /v2/ HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$authority" |
@@ -2172,10 +2230,11 @@ read_credentials() {
   if now=$(run_as "$account" "[ ! -e '$file' ] || { cat '$file' && echo x; }"); then
     [ -z "$now" ] || exists=yes
     now=${now%x}
-  else
-    complain "$file: $account cannot read it, so the logins in it stay as they are"
-    return 1
+    # To an account that may not enter the folder, nothing is there.
+    [ "$exists" = no ] && [ -e "$file" ] || return 0
   fi
+  complain "$file: $account cannot read it, so the logins in it stay as they are"
+  return 1
 }
 
 # FILE: its mode, for chmod.
@@ -2222,15 +2281,16 @@ keep_sum() {
 }
 
 # Whether the file is as this script left it, and nobody else has changed it since $copy was made,
-# nor logged in where a helper keeps it. In a subshell.
+# nor logged in where a helper keeps it, and $copy has what is another installation's. In a subshell.
 is_as_left() {
   [ "$exists" = yes ] && [ -f "$kept.after" ] || return
   for login in $(known_logins); do
-    find_helper "$now" "${login#*/}" || continue
-    case $(user_at "${login#*/}") in
-      '' | "${login%%/*}") ;;
-      *) return 1 ;;
-    esac
+    holder=$(user_at "${login#*/}")
+    if [ "$holder" = "${login%%/*}" ]; then
+      ! is_of_another "$holder" "${login#*/}" || is_in_copy "${login#*/}" || return
+    elif [ -n "$holder" ] && find_helper "$now" "${login#*/}"; then
+      return 1
+    fi
   done
   case $(cat "$kept.after") in
     "$(printf '%s' "$now" | $checksum) alone") ;;
@@ -2240,6 +2300,11 @@ is_as_left() {
       ;;
     *) return 1 ;;
   esac
+}
+
+# REGISTRY: whether $copy has the entry there that $now has.
+is_in_copy() {
+  [ -e "$copy" ] && [ "$(member "$now" '"auths"' "$1")" = "$(member "$(cat "$copy")" '"auths"' "$1")" ]
 }
 
 # TEXT: its members, without those that this script has made.
@@ -2261,7 +2326,7 @@ known_logins() {
 
 # Brings $copy up to date if somebody else has changed the file: what they did in it stays.
 settle_credentials() {
-  read_credentials "$1" "$2" || return
+  read_credentials "$1" "$2" && hand_over_logins || return
   ! (is_as_left) || return 0
   if [ "$exists" = no ]; then
     rm -f "$copy" "$kept.after"
@@ -2307,6 +2372,8 @@ drop_login() {
   if [ "$holder" != "$1" ]; then
     # What a helper no longer keeps has an empty entry.
     [ -z "$holder" ] && [ "$(member "$now" '"auths"' "$2")" = '{}' ] || return 0
+  elif is_of_another "$1" "$2"; then
+    return 0
   fi
   previous=
   [ ! -e "$copy" ] || previous=$(member "$(cat "$copy")" '"auths"' "$2") || :
@@ -2328,12 +2395,17 @@ restore_credentials() {
   settle_credentials "$1" "$2" || return
   if [ -e "$copy" ]; then
     theirs=$(cat "$copy" && echo x) || return
-    write_credentials "${theirs%x}" "$(mode_of "$copy")" || return
+    mode=$(mode_of "$copy")
+    # It holds another installation's login yet.
+    ! others_want "credentials $1 $2" || mode=$(mode_of "$file")
+    write_credentials "${theirs%x}" "$mode" || return
   elif [ "$exists" = yes ] && ! run_as "$account" "[ -L '$file' ] || rm '$file'"; then
     complain "$file: $account cannot delete it"
     return 1
   fi
-  rm -f "$copy" "$kept.after" "$kept.helper" "$copy.new" "$kept.after.new" "$kept.helper.new"
+  for part in before after helper own; do
+    rm -f "$kept.$part" "$kept.$part.new"
+  done
 }
 
 # --- Credential helpers, which keep logins elsewhere, such as in a keyring ---
@@ -2372,29 +2444,150 @@ keep_helped_login() {
   find_helper "$now" "$1" || return 0
   held=$(ask_helper get "$1") || return 0
   holder=$(helped_user "$held")
-  if [ -z "$holder" ] || includes "$made" "login $program $account $holder $1"; then
+  if [ -z "$holder" ] || {
+    includes "$made" "login $program $account $holder $1" && ! is_of_another "$holder" "$1"
+  }; then
     return 0
   fi
   # One line for each registry.
   held="$1 $(printf '%s' "$held" | tr '\n' ' ')"
-  keep "$kept.helper" "$(awk -v name="$1" '$1 != name' "$kept.helper" 2>/dev/null || :
-    printf '%s' "$held")" 600
+  keep "$kept.helper" "$(lines_without "$1" "$kept.helper" && printf '%s' "$held")" 600
 }
 
 # USER REGISTRY: takes that login from the helper, and puts back the one before.
 log_out_of_helper() {
   find_helper "$now" "$2" && held=$(ask_helper get "$2") || return 0
-  [ "$(helped_user "$held")" = "$1" ] || return 0
+  [ "$(helped_user "$held")" = "$1" ] && ! is_of_another "$1" "$2" || return 0
   ask_helper erase "$2" >/dev/null || :
   if held=$(ask_helper get "$2") && [ "$(helped_user "$held")" = "$1" ]; then
     complain "$2: $account cannot be logged out: docker-credential-$helper does not erase the login"
     return 1
   fi
-  held=$(awk -v name="$2" '$1 == name { print substr($0, length(name) + 2) }' "$kept.helper" 2>/dev/null) || :
+  held=$(line_of "$2" "$kept.helper")
   if [ -n "$held" ] && ! ask_helper store "$held" >/dev/null; then
     complain "$2: docker-credential-$helper does not take back the login that $account had before"
     return 1
   fi
+}
+
+# REGISTRY FILE: what a file of lines "REGISTRY ..." has of it, and all other lines.
+line_of() {
+  awk -v name="$1" '$1 == name { print substr($0, length(name) + 2) }' "$2" 2>/dev/null || :
+}
+
+lines_without() {
+  awk -v name="$1" '$1 != name' "$2" 2>/dev/null || :
+}
+
+# --- Logins of several installations at one registry ---
+
+# LOGIN: its checksum. Space does not count: helpers put in their own.
+sum_of() {
+  printf '%s' "$1" | tr -d '[:space:]' | $checksum
+}
+
+# REGISTRY: the login that the file which has been read has there, or its helper.
+login_at() {
+  if find_helper "$now" "$1"; then
+    ask_helper get "$1" || :
+  else
+    member "$now" '"auths"' "$1" || :
+  fi
+}
+
+# REGISTRY: what is there now is this script's login.
+keep_own() {
+  keep "$kept.own" "$(lines_without "$1" "$kept.own" &&
+    printf '%s %s' "$1" "$(sum_of "$(login_at "$1")")")" 600
+}
+
+# USER REGISTRY: whether that user's login is there by another installation's script, or by this one's
+# and another's.
+is_of_another() {
+  find_others "login $program $account $1 $2"
+  [ -n "$others" ] || return
+  sum=$(sum_of "$(login_at "$2")")
+  [ "$(line_of "$2" "$kept.own")" = "$sum" ] || return 0
+  for other in $others; do
+    [ "$(line_of "$2" "$other/logins/$program-$account.own")" != "$sum" ] || return 0
+  done
+  return 1
+}
+
+# USER/REGISTRY LOGIN HOLDER: whether it is one of this script's.
+is_own_login() {
+  [ -n "$2" ] || return
+  if [ -e "$kept.own" ]; then
+    [ "$(line_of "${1#*/}" "$kept.own")" = "$(sum_of "$2")" ]
+  else
+    [ "$3" = "${1%%/*}" ]
+  fi
+}
+
+hand_over_logins() {
+  find_others "credentials $program $account"
+  for other in $others; do
+    hand_over_file "$other/logins/$program-$account" &&
+      hand_over_helped "$other/logins/$program-$account" || return
+  done
+}
+
+# KEPT: another installation's.
+hand_over_file() {
+  [ -e "$1.before" ] || return 0
+  handed=$(cat "$1.before" && echo x) || return
+  handed=${handed%x}
+  had=$handed
+  if [ "$(cat "$kept.after" 2>/dev/null)" = "$(printf '%s' "$had" | $checksum) alone" ]; then
+    # It came to the file as this script had left it.
+    handed=$(cat "$copy" 2>/dev/null && echo x) || handed=x
+    handed=${handed%x}
+  else
+    for each_login in $(known_logins); do
+      hand_over_entry "$1" "$each_login" || return
+    done
+  fi
+  if [ "$handed" = "$had" ]; then
+    :
+  elif [ -e "$copy" ]; then
+    keep "$1.before" "$handed" "$(mode_of "$copy")"
+  elif is_empty "$handed"; then
+    rm -f "$1.before"
+  else
+    keep "$1.before" "$handed" "$(mode_of "$1.before")"
+  fi
+}
+
+# KEPT USER/REGISTRY: in the text $handed.
+hand_over_entry() {
+  entry=$(member "$handed" '"auths"' "${2#*/}") || :
+  case $entry in
+    '') return ;;
+    '{}')
+      held=$(line_of "${2#*/}" "$1.helper")
+      is_own_login "$2" "$held" "$(helped_user "$held")" || return 0
+      ;;
+    *) is_own_login "$2" "$entry" "$(edit_json "$handed" user "${2#*/}")" || return 0 ;;
+  esac
+  entry=
+  [ ! -e "$copy" ] || entry=$(member "$(cat "$copy")" '"auths"' "${2#*/}") || :
+  if [ -n "$entry" ]; then
+    handed=$(edit_json "$handed" put "${2#*/}" "$entry" && echo x) || return
+  else
+    handed=$(edit_json "$handed" drop "${2#*/}" && echo x) || return
+  fi
+  handed=${handed%x}
+}
+
+# KEPT
+hand_over_helped() {
+  for each_login in $(known_logins); do
+    held=$(line_of "${each_login#*/}" "$1.helper")
+    is_own_login "$each_login" "$held" "$(helped_user "$held")" || continue
+    held=$(line_of "${each_login#*/}" "$kept.helper")
+    keep "$1.helper" "$(lines_without "${each_login#*/}" "$1.helper" &&
+      printf '%s' "${held:+${each_login#*/} $held}")" 600 || return
+  done
 }
 
 # --- Login ---
@@ -2514,6 +2707,8 @@ want_login() {
     for own_host in $hosts; do
       keep_helped_login "$(image_host "$own_host")" || exit 1
     done
+    # The first version had no such file: none means that it is not known which logins are its own.
+    includes "$made" "credentials $1 $2" || keep "$kept.own" '' 600 || exit 1
   fi
   want credentials "$1 $2"
   for own_host in $hosts; do
@@ -2560,6 +2755,7 @@ log_in_at() {
   read_credentials "$1" "$2" || exit 1
   if [ "$exists" = yes ]; then
     keep_only_entry "$3" && keep_sum || exit 1
+    [ "$refused" = yes ] || keep_own "$3" || exit 1
   fi
   if [ "$refused" = yes ]; then
     said=$(printf '%s' "$said" | grep -v '^WARNING' | tail -n 1)
@@ -2725,8 +2921,9 @@ pull_with_containerd() {
 pull_with_ctr() {
   certificates=$4
   find_service "$1" "$2" "$3" "--address '$2'" || return 0
-  # Its progress would hide what it says in the end.
-  pull_each "$1" "$ctr content fetch --hosts-dir '$4' \"\$image\" >/dev/null &&
+  # It asks the registry itself, in the place of a service without the session's proxies. Its progress
+  # would hide what it says in the end.
+  pull_each "$1" "unset $proxies; $ctr content fetch --hosts-dir '$4' \"\$image\" >/dev/null &&
     $ctr images rm --sync \"\$image\""
 }
 
@@ -2856,19 +3053,33 @@ mend_pull() {
   proxy=
   case $1 in
     docker*)
-      proxy=$(run_as "$account" "$docker info --format '{{.HTTPSProxy}} ,{{.NoProxy}},'" 2>/dev/null)
-      case $proxy in
-        *",$own_host,"*) proxy= ;;
-      esac
-      proxy=${proxy%% *}
+      proxy=$(run_as "$account" "$docker info --format '{{.HTTPSProxy}} {{.NoProxy}}'" 2>/dev/null) || :
+      ;;
+    # These ask the registry themselves.
+    podman | containerd)
+      # shellcheck disable=SC2016 # that shell's
+      proxy=$(run_as "$account" 'printf "%s %s" "${HTTPS_PROXY:-${https_proxy:-}}" \
+        "${NO_PROXY:-${no_proxy:-}}"' 2>/dev/null) || :
       ;;
   esac
+  ! is_exempt "${proxy#* }" || proxy=
+  proxy=${proxy%% *}
   case $proxy:$words in
     [!:]*:* | *proxyconnect*)
       # Without the password that may be in it.
-      say "it goes through a proxy${proxy:+, $(printf '%s' "$proxy" | sed 's|[^/]*@||')}:" \
-        "exempt $own_host from that (\"no-proxy\" of \"proxies\" in /etc/docker/daemon.json, or" \
-        "NO_PROXY in the environment of its service), then restart it"
+      words="it goes through a proxy${proxy:+, $(printf '%s' "$proxy" | sed 's|[^/]*@||')}:"
+      words="$words exempt $own_host from that"
+      case $1 in
+        docker*)
+          say "$words (\"no-proxy\" of \"proxies\" in /etc/docker/daemon.json, or NO_PROXY in the" \
+            'environment of its service), then restart it'
+          ;;
+        podman | containerd)
+          say "$words (no_proxy and NO_PROXY in the environment of $account, such as in" \
+            '/etc/environment), then run this again'
+          ;;
+        *) say "$words (NO_PROXY in the environment of its service), then restart it" ;;
+      esac
       ;;
     *x509:* | *'tls: '*)
       say "it knows another CA for that name, or none, in spite of $certificates/$2:" \
@@ -2877,6 +3088,20 @@ mend_pull() {
     # The words of "mend" are those of other programs.
     *) mend "${words##*failed to resolve reference}" ;;
   esac
+}
+
+# LIST: whether $own_host is in it, as programs in Go read NO_PROXY: with all names below one.
+is_exempt() {
+  IFS=' ,'
+  for exempt in $1; do
+    exempt=${exempt%:"$port"}
+    exempt=${exempt#'*.'}
+    case $exempt:.$own_host in
+      '*':* | *:*".${exempt#.}") unset IFS && return ;;
+    esac
+  done
+  unset IFS
+  return 1
 }
 
 # --- The host key of this machine ---
@@ -3052,7 +3277,10 @@ show_typing() {
 keep_choices() {
   [ -z "$client" ] && [ "$made" != "$newline" ] || return 0
   manager=$(signer)
-  [ -n "$manager" ] || [ "$command" = check ] || return 0
+  if [ -z "$manager" ] && [ "$command" = apply ]; then
+    tell_of_taken_back
+    return
+  fi
   if [ -f "$state/choices" ]; then
     while read -r choice value; do
       case $choice in
@@ -3072,27 +3300,53 @@ keep_choices() {
   fi
 }
 
+# Nobody keeps the choices of a run by hand: the next one has its own.
+tell_of_taken_back() {
+  set --
+  if [ "$system_trust" = no ] && is_in_store; then
+    set -- "the CA in the machine's own trust store (--system-trust)"
+  fi
+  before=$(find_login)
+  if [ -z "$login_user" ] && [ -n "$before" ]; then
+    set -- "$@" "the login as $before (--login $before)"
+  fi
+  [ $# -eq 0 ] || say "not asked for this time, so taken back: $(commas "$@")"
+}
+
+# Whether an earlier run has given the CA to the machine's own trust store.
+is_in_store() {
+  for store in $stores; do
+    case $made in
+      *"${newline}file ${store%:*}/"*) return 0 ;;
+    esac
+  done
+  return 1
+}
+
+# Whom an earlier run has logged in.
+find_login() {
+  known=$(printf '%s' "$made" | sed -n 's/^login [^ ]* [^ ]* \([^ ]*\) .*/\1/p' | head -n 1)
+  if [ -z "$known" ] && [ -n "$(find_basic)" ]; then
+    known=$(find_basic | { base64 -d || openssl base64 -d -A; } 2>/dev/null | sed 's/:.*//')
+  fi
+  printf '%s' "$known"
+}
+
 # Those of the version before this, from its manifest.
 find_choices() {
   includes "$made" 'hosts /etc/hosts' || address=
-  for store in $stores; do
-    case $made in
-      *"${newline}file ${store%:*}/"*) system_trust=yes ;;
-    esac
-  done
-  kept_login=$(printf '%s' "$made" | sed -n 's/^login [^ ]* [^ ]* \([^ ]*\) .*/\1/p' | head -n 1)
-  if [ -z "$kept_login" ] && [ -n "$(find_basic)" ]; then
-    kept_login=$(find_basic | { base64 -d || openssl base64 -d -A; } 2>/dev/null | sed 's/:.*//')
-  fi
+  ! is_in_store || system_trust=yes
+  kept_login=$(find_login)
   has=''
   lacks=''
   for runtime in docker podman containerd; do
-    "${runtime}_is_here" || continue
+    # Docker's containerd is here only for those who ask for it by name.
     case $runtime:$made in
-      docker:*'file /etc/docker/'* | podman:*'file /etc/containers/'* | containerd:*/hosts.toml*)
+      docker:*'file /etc/docker/'* | docker:*/.config/docker/certs.d/* | \
+        podman:*'file /etc/containers/'* | containerd:*/hosts.toml* | containerd:*/registries.yaml*)
         has="$has $runtime"
         ;;
-      *) lacks=yes ;;
+      *) ! "${runtime}_is_here" || lacks=yes ;;
     esac
   done
   [ -z "$lacks" ] || runtimes=${has# }
@@ -3122,10 +3376,23 @@ keep_logins() {
   IFS=$newline
   for line in $made; do
     case $line in
-      'credentials '* | 'login '*) wanted=$wanted$line$newline ;;
+      'credentials '*)
+        unset IFS
+        # shellcheck disable=SC2086 # words
+        want_folder_of_login ${line#* }
+        wanted=$wanted$line$newline
+        ;;
+      'login '*) wanted=$wanted$line$newline ;;
     esac
   done
   unset IFS
+}
+
+# PROGRAM ACCOUNT: who is gone has no folders.
+want_folder_of_login() {
+  id -u "$2" >/dev/null 2>&1 || return 0
+  find_credentials "$1" "$2"
+  want_folder "${file%/*}"
 }
 
 # For the next run by hand.
