@@ -6,7 +6,7 @@ import { type ClientArgs, ClientTrust, notSetUp, trustScript } from "./client-tr
 import { admitted, Credentials, defaultUsers, type UserArgs } from "./credentials";
 import { type ImagesArgs, RegistryServer, type ValidationArgs } from "./registry-server";
 import { type CertificateArgs, type OwnCertificateArgs, TlsIdentity } from "./tls-identity";
-import { checkArgs } from "./validation";
+import { checkArgs, checkedLater } from "./validation";
 
 /** What a {@link PrivateRegistry} is made of. Only `domains` is required. */
 export interface PrivateRegistryArgs {
@@ -156,11 +156,12 @@ export class PrivateRegistry extends pulumi.ComponentResource {
   /** A script that does a client's set-up on a machine that cannot be reached over SSH. */
   public readonly trustScript: pulumi.Output<string>;
 
-  /** @throws RunError with everything that is wrong with `args`, before any resource is made. */
-  constructor(name: string, args: PrivateRegistryArgs, opts?: pulumi.ComponentResourceOptions) {
-    checkArgs(name, args);
+  /** @throws RunError with everything that is wrong with `given`, before any resource is made. */
+  constructor(name: string, given: PrivateRegistryArgs, opts?: pulumi.ComponentResourceOptions) {
+    checkArgs(name, given);
     super("private-registry:index:PrivateRegistry", name, {}, opts);
 
+    const args = checkedLater(name, given);
     for (const sentence of advice(args, new Date())) {
       void pulumi.log.warn(sentence, this);
     }

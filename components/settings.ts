@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
 import type { z } from "zod";
-import { formatPath, removeCommand, setCommand } from "./config-commands";
+import { removeCommand, setCommand } from "./config-commands";
 import { defaultUsers } from "./credentials";
 import type { PrivateRegistryArgs } from "./private-registry";
 import { defaultImages } from "./registry-server";
@@ -34,8 +34,7 @@ export type Settings = PrivateRegistryArgs;
 /**
  * Reads and checks the stack's configuration.
  *
- * Warns of secrets that are stored as plain text, of settings that are in a wrong namespace, and of
- * a default user that is kept.
+ * Warns of settings that are in a wrong namespace, and of a default user that is kept.
  *
  * @param keptUsers Users that are there by default; see {@link readDefaultUsers}. Pulumi gives up the
  * default of `users` as a whole when the first one is named.
@@ -50,9 +49,9 @@ export function readSettings(keptUsers: readonly string[] = []): Settings {
     where: `the configuration of stack ${pulumi.getStack()}`,
     namespace,
     isSecret,
+    plainSecrets: plainSecrets(settings),
     defaults: declaredDefaults,
   });
-  warnOfPlainSecrets(plainSecrets(settings));
   warnOfKeptUsers(kept);
   warnOfOtherNamespaces(raw);
   return mapLeaves(registryRules, settings, wrapSecret) as Settings;
@@ -200,7 +199,10 @@ function wrapSecret({ secret }: Leaf, value: unknown): unknown {
   return secret === true ? pulumi.secret(value) : value;
 }
 
-/** The places where `settings` has a secret that Pulumi keeps as plain text. */
+/**
+ * The places where `settings` has a secret that Pulumi keeps as plain text. Pulumi tells of a top-level
+ * key only whether there is something encrypted in it.
+ */
 function plainSecrets(settings: unknown): Path[] {
   const paths: Path[] = [];
   mapLeaves(registryRules, settings, ({ secret }, value, path) => {
@@ -211,18 +213,6 @@ function plainSecrets(settings: unknown): Path[] {
     return value;
   });
   return paths;
-}
-
-function warnOfPlainSecrets(paths: readonly Path[]): void {
-  if (paths.length === 0) {
-    return;
-  }
-  const lines = paths.map(
-    (path) => `  - ${formatPath(path)}: ${setCommand(namespace, { path, secret: true })}`,
-  );
-  void pulumi.log.warn(
-    ["Secrets in plain text in the stack's configuration; encrypt them with:", ...lines].join("\n"),
-  );
 }
 
 /** A copy of `value` with `change` applied to every single value that has a rule. */

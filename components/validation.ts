@@ -26,10 +26,14 @@ import {
 export interface Source {
   /** Completes "N problems in …". */
   where: string;
+  /** The place of the value in the whole. @default - it is the whole */
+  at?: Path;
   /** The configuration's namespace; without one the settings are arguments in a program. */
   namespace?: string;
   /** Whether the user stored a top-level key as a secret. */
   isSecret?: (key: string) => boolean;
+  /** The places of secrets that the user stored as plain text. */
+  plainSecrets?: readonly Path[];
   /** What stands there where the user has set nothing. */
   defaults?: Readonly<Record<string, unknown>>;
 }
@@ -47,6 +51,60 @@ export function checkArgs(name: string, args: PrivateRegistryArgs): void {
   refuse(args, registryRules, {
     where: `the arguments of PrivateRegistry ${JSON.stringify(name)}`,
   });
+}
+
+/**
+ * The arguments, in which whatever is known only during the deployment is checked as soon as it is. A
+ * secret is checked together with what is beside it, such as a key with its certificate.
+ *
+ * @param name The component's name, for the error.
+ */
+export function checkedLater(name: string, args: PrivateRegistryArgs): PrivateRegistryArgs {
+  return later(registryRules, args, [], {
+    where: `the arguments of PrivateRegistry ${JSON.stringify(name)}`,
+  }) as PrivateRegistryArgs;
+}
+
+function later(schema: z.ZodType, value: unknown, at: Path, source: Source): unknown {
+  if (Array.isArray(value)) {
+    return value.map((child: unknown, index) =>
+      laterInside(schema, value, index, child, at, source),
+    );
+  }
+  if (!isMap(value)) return value;
+  const checked = Object.entries(value).map(([key, child]) => [
+    key,
+    laterInside(schema, value, key, child, at, source),
+  ]);
+  return Object.fromEntries(checked) as unknown;
+}
+
+function laterInside(
+  schema: z.ZodType,
+  container: unknown,
+  step: string | number,
+  child: unknown,
+  at: Path,
+  source: Source,
+): unknown {
+  const rules = childOf(schema, step);
+  if (rules === undefined) return child;
+  const path = [...at, step];
+  if (!isDeferred(child)) return later(rules, child, path, source);
+  if (leaves.get(unwrapped(rules))?.secret === true) {
+    return known(container).apply((all) => {
+      refuse(all, schema, { ...source, at });
+      return valueAt(all, [step]);
+    });
+  }
+  return known(child).apply((one) => {
+    refuse(one, rules, { ...source, at: path });
+    return one;
+  });
+}
+
+function known(value: unknown): pulumi.Output<unknown> {
+  return pulumi.output(value) as pulumi.Output<unknown>;
 }
 
 /**
@@ -75,6 +133,12 @@ export function findProblems(value: unknown, rules: z.ZodType, source: Source): 
     told(finding, rules, value, source),
   );
   const problems = [...single, ...together];
+  for (const path of source.plainSecrets ?? []) {
+    // What is wrong with the value is mended by the same command.
+    if (problems.some((problem) => isDeepStrictEqual(problem.path, path))) continue;
+    const finding = { path, expected: "it encrypted", got: "plain text" };
+    problems.push(told(finding, rules, value, source));
+  }
   const shortened = new Set(
     problems.flatMap(({ path, removes }) => (removes ? [formatPath(path.slice(0, -1))] : [])),
   );
@@ -345,7 +409,7 @@ function told(finding: Finding, rules: z.ZodType, value: unknown, source: Source
   const { path, expected } = finding;
   const rule = ruleOf(schemaAt(rules, path));
   const got = finding.got ?? describe(valueAt(value, path), rule, isHidden(path, source));
-  const line = `${formatPath(path) || "(all)"}: expected ${expected}, got ${got}`;
+  const line = `${formatPath([...(source.at ?? []), ...path]) || "(all)"}: expected ${expected}, got ${got}`;
   const removes = finding.mend === "remove" && typeof path.at(-1) === "number";
   return { path, line: `${line}${fixOf(finding, rule, value, source)}`, removes };
 }

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { PrivateRegistry, type PrivateRegistryArgs } from "../components";
+import { issue } from "./support/certificates";
 import { caPem, record, resolved } from "./support/mocks";
 
 async function registry(args: PrivateRegistryArgs) {
@@ -157,11 +158,12 @@ describe("PrivateRegistry", () => {
   });
 
   it("passes an own certificate through, with no CA for clients", async () => {
+    const own = issue({ subject: "hub", sans: "DNS:hub.test" });
     const { hub, resources } = await registry({
       domains: ["hub.test"],
       ownCertificate: {
-        certificatePem: pulumi.output("chain"),
-        privateKeyPem: pulumi.secret("own key"),
+        certificatePem: pulumi.output(own.certificatePem),
+        privateKeyPem: pulumi.secret(own.privateKeyPem),
       },
     });
     expect(resources.filter(({ type }) => type.startsWith("tls:"))).toEqual([]);

@@ -33,15 +33,16 @@ async function server(args: Partial<RegistryServerArgs> = {}, { notes = "" } = {
     resources,
     inputs,
     registry: inputs("docker:index/container:", "s-registry"),
+    auth: inputs("docker:index/container:", "s-auth"),
     nginx: inputs("docker:index/container:", "s-nginx"),
     environment: (name: string) => inputs("command:", name).environment as Record<string, string>,
   };
 }
 
 describe("RegistryServer", () => {
-  it("hardens both containers", async () => {
-    const { registry, nginx } = await server();
-    for (const container of [registry, nginx]) {
+  it("hardens all containers", async () => {
+    const { auth, registry, nginx } = await server();
+    for (const container of [auth, registry, nginx]) {
       expect(container).toMatchObject({
         user: "10001:10001",
         readOnly: true,
@@ -225,13 +226,49 @@ describe("RegistryServer", () => {
     }
   });
 
+  it("checks passwords in a container without a network, with little of the processor", async () => {
+    const { auth } = await server();
+    expect(auth).toMatchObject({ networkMode: "none", cpuShares: 128, memory: 64 });
+  });
+
+  it("remembers a login as long as neither the password nor the access changes", async () => {
+    const marks = async (htpasswd: string, users: RegistryServerArgs["users"]) => {
+      const { inputs } = await server({ htpasswd, users });
+      const { value } = inputs("command:", "s-nginx-publish").stdin as { value: string };
+      return Buffer.from(value, "base64")
+        .toString("latin1")
+        .match(/marks\/[0-9a-f]{16}/g);
+    };
+    const [alice, bob] = (await marks("alice:$2a$1\nbob:$2a$2\n", { alice: {}, bob: {} })) ?? [];
+    expect(alice).toMatch(/^marks/);
+    expect(await marks("bob:$2a$2\ncarol:$2a$3\n", { bob: {}, carol: {} })).toContain(bob);
+    expect(await marks("alice:$2a$3\n", { alice: {} })).not.toContain(alice);
+    expect(await marks("alice:$2a$1\n", { alice: { access: "pull" } })).not.toContain(alice);
+    expect(await marks("alice:$2a$1\n", { alice: { access: "push" } })).toContain(alice);
+  });
+
+  it("has as many workers as the engine has processors, and at most eight", async () => {
+    const workers = async (notes: string) => {
+      const { inputs } = await server({}, { notes });
+      const { value } = inputs("command:", "s-nginx-publish").stdin as { value: string };
+      const text = Buffer.from(value, "base64").toString("latin1");
+      return ["worker_processes", "worker_connections"].map((name) =>
+        Number(new RegExp(`${name} (\\d+);`).exec(text)?.[1]),
+      );
+    };
+    const note = (count: number) => `The processors of the Docker host: ${count}.\n`;
+    expect(await workers(note(2))).toEqual([2, 4096]);
+    expect(await workers(`The engine cannot limit swap: …\n${note(64)}`)).toEqual([8, 1024]);
+    expect(await workers("")).toEqual([1, 8192]);
+  });
+
   it("asks for no limit that the engine cannot hold", async () => {
     const limits = async (notes: string) => {
       const { nginx } = await server({}, { notes });
       return [nginx.memory, nginx.memorySwap];
     };
-    expect(await limits("")).toEqual([512, 512]);
-    expect(await limits("The engine cannot limit swap: …")).toEqual([512, undefined]);
+    expect(await limits("")).toEqual([1024, 1024]);
+    expect(await limits("The engine cannot limit swap: …")).toEqual([1024, undefined]);
     expect(await limits("The engine cannot limit memory: …")).toEqual([undefined, undefined]);
   });
 });

@@ -14,6 +14,7 @@ const yaml = createRequire(createRequire(import.meta.url).resolve("@pulumi/pulum
 
 const checkout = new URL("..", import.meta.url);
 const domains = ["registry.example.com"];
+const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIL0n4lTN0yLDVJq1Uhh0M0p2hQdJX0Wy4J9s6qZ0mQ8v";
 const warn = vi.spyOn(pulumi.log, "warn").mockResolvedValue();
 
 beforeAll(async () => {
@@ -42,7 +43,7 @@ function configure(values: Record<string, unknown>, options: { secretKeys?: stri
 }
 
 function settingsOf(values: Record<string, unknown>): unknown {
-  configure({ domains, ...values });
+  configure({ domains, ...values }, { secretKeys: ["users", "clients"] });
   return readSettings();
 }
 
@@ -150,7 +151,7 @@ describe("readSettings", () => {
   it("reads texts that `config set --path` has stored as numbers and booleans", async () => {
     const values = {
       users: { a: { password: 12345678 }, b: { password: true }, c: { password: "0123" } },
-      clients: { web1: { host: "h", user: 1000, password: 5 } },
+      clients: { web1: { host: "h", hostKey, user: 1000, password: 5 } },
     };
     expect(await revealed(settingsOf(values))).toEqual({
       domains,
@@ -159,7 +160,7 @@ describe("readSettings", () => {
         b: { password: { secret: "true" } },
         c: { password: { secret: "0123" } },
       },
-      clients: { web1: { host: "h", user: "1000", password: { secret: "5" } } },
+      clients: { web1: { host: "h", hostKey, user: "1000", password: { secret: "5" } } },
     });
   });
 
@@ -214,13 +215,16 @@ describe("readSettings", () => {
 
   it("wraps every secret, and nothing else, as a secret", async () => {
     const key = "-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----";
-    const connection = { host: "h", privateKey: key, privateKeyPassword: "x", password: "y" };
+    const connection = {
+      ...{ host: "h", hostKey, privateKey: key, privateKeyPassword: "x", password: "y" },
+    };
     const values = {
       users: { alice: { password: "hunter2", access: "pull" }, bob: {} },
       clients: { web1: { ...connection, proxy: connection } },
     };
     const wrapped = {
       host: "h",
+      hostKey,
       privateKey: { secret: key },
       privateKeyPassword: { secret: "x" },
       password: { secret: "y" },
@@ -293,7 +297,7 @@ describe("users who are there by default", () => {
   });
 
   it("can be logged in as on clients", () => {
-    const clients = { web1: { host: "h", login: "admin" } };
+    const clients = { web1: { host: "h", hostKey, login: "admin" } };
     configure({ domains, users, clients });
     expect(() => readSettings(["admin"])).not.toThrow();
     expect(() => readSettings()).toThrow(/clients\.web1\.login/);
@@ -315,24 +319,24 @@ describe("secrets in plain text", () => {
   const values = {
     domains,
     users: { alice: { password: "hunter2" }, bob: {} },
-    clients: { web1: { host: "h", password: "hunter3", proxy: { host: "b", password: "x" } } },
+    clients: {
+      web1: {
+        host: "h",
+        hostKey,
+        password: "hunter3",
+        proxy: { host: "b", hostKey, password: "x" },
+      },
+    },
   };
 
-  it("are warned of once, each with the command that encrypts it, and without the secret", () => {
+  it("are refused, each with the command that encrypts it, and without the secret", () => {
     configure(values);
-    readSettings();
-    expect(warn.mock.calls).toEqual([
-      [
-        [
-          "Secrets in plain text in the stack's configuration; encrypt them with:",
-          "  - users.alice.password: pulumi config set --secret --path " +
-            "private-registry:users.alice.password",
-          "  - clients.web1.password: pulumi config set --secret --path " +
-            "private-registry:clients.web1.password",
-          "  - clients.web1.proxy.password: pulumi config set --secret --path " +
-            "private-registry:clients.web1.proxy.password",
-        ].join("\n"),
-      ],
+    const command = "got plain text; set it with: pulumi config set --secret --path";
+    expect(refusal()).toEqual([
+      "3 problems in the configuration of stack prod; nothing was touched:",
+      `  - users.alice.password: expected it encrypted, ${command} private-registry:users.alice.password`,
+      expect.stringContaining("clients.web1.password: expected it encrypted"),
+      expect.stringContaining("clients.web1.proxy.password: expected it encrypted"),
     ]);
   });
 

@@ -5,8 +5,9 @@ import type { PrivateRegistryArgs } from "../components/private-registry";
 import { quote } from "../components/render/shell";
 import { registryRules } from "../components/rules/registry";
 import { nearest } from "../components/rules/schema";
-import { checkArgs, findProblems } from "../components/validation";
+import { checkArgs, checkedLater, findProblems } from "../components/validation";
 import { encrypted, issue } from "./support/certificates";
+import { resolved } from "./support/mocks";
 
 const namespace = "private-registry";
 const domains = ["registry.example.com"];
@@ -47,7 +48,7 @@ const everything: PrivateRegistryArgs = {
       user: "ops",
       privateKey: leaf.privateKeyPem,
       hostKey,
-      proxy: { host: "bastion", port: 65535, password: "x" },
+      proxy: { host: "bastion", port: 65535, hostKey, password: "x" },
       sudo: true,
       runtimes: ["docker", "podman"],
       systemTrust: true,
@@ -85,7 +86,10 @@ describe("valid settings", () => {
         },
       },
     ],
-    ["a login of a user", { users: { ci: {} }, clients: { web1: { host: "h", login: "ci" } } }],
+    [
+      "a login of a user",
+      { users: { ci: {} }, clients: { web1: { host: "h", hostKey, login: "ci" } } },
+    ],
     ["no hosts entry without an address", { clients: { web1: { host: "h", hostsEntry: false } } }],
   ] as [string, Record<string, unknown>][])("may have %s", (_, settings) => {
     expect(problemsOf(settings)).toEqual([]);
@@ -495,6 +499,12 @@ describe("a problem is told with what was expected, what was got and its mend", 
         `${set} --secret --path private-registry:clients.web1.password`,
     ],
     [
+      web1({ password: "x" }),
+      "clients.web1.hostKey: expected the machine's public key, as a password goes to it (ssh-keyscan " +
+        "-t ed25519 h prints it after the host's name; compare it with the machine's own), got nothing; " +
+        inWeb1("hostKey", " 'ssh-ed25519 AAAA...'"),
+    ],
+    [
       web1({ hostKey: `web1 ${hostKey}` }),
       `clients.web1.hostKey: ${aHostKey}, got a line of known_hosts; ` +
         inWeb1("hostKey", ` '${hostKey}'`),
@@ -546,12 +556,12 @@ describe("a problem is told with what was expected, what was got and its mend", 
         "it with: pulumi config rm --path private-registry:clients.web2",
     ],
     [
-      web1({ login: "nobody" }),
+      web1({ hostKey, login: "nobody" }),
       'clients.web1.login: expected one of the users (admin), got "nobody"; ' +
         inWeb1("login", " admin"),
     ],
     [
-      { users: { alice: {}, ci: {} }, ...web1({ login: "admin" }) },
+      { users: { alice: {}, ci: {} }, ...web1({ hostKey, login: "admin" }) },
       'clients.web1.login: expected one of the users (alice, ci), got "admin"; ' +
         inWeb1("login", " alice"),
     ],
@@ -833,5 +843,58 @@ describe("a near miss", () => {
 
   it.each(["", "x", "key", "hunter2"])("is not made of %j", (typed) => {
     expect(nearest(typed, words)).toBeUndefined();
+  });
+});
+
+describe("what is known only during the deployment", () => {
+  const later = (args: Partial<PrivateRegistryArgs>) => checkedLater("hub", { domains, ...args });
+  /** What makes an Output fail; all that it promises does, and has to be waited for. */
+  const refusal = async (value: unknown) => {
+    const output = value as Record<"isKnown" | "isSecret", Promise<boolean>> &
+      Record<"allResources" | "promise", () => Promise<unknown>>;
+    const { isKnown, isSecret } = output;
+    const all = [output.promise(), output.allResources(), isKnown, isSecret];
+    const failed = (await Promise.allSettled(all)).find(({ status }) => status === "rejected");
+    return String((failed as PromiseRejectedResult | undefined)?.reason ?? "");
+  };
+
+  it.each(["", "x".repeat(73), "a\nb"])("is checked then: the password %j", async (password) => {
+    const { users } = later({ users: { bob: { password: pulumi.secret(password) } } });
+    const said = await refusal(users?.bob?.password);
+    expect(said).toMatch(/^Error: 1 problem in the arguments of PrivateRegistry "hub"/);
+    expect(said).toContain("users.bob.password: expected a password of 1 to 72 bytes");
+    if (password !== "") expect(said).not.toContain(password);
+  });
+
+  it("is checked with what is beside it", async () => {
+    const other = issue({ subject: "other", sans: "DNS:registry.example.com" });
+    const { ownCertificate } = later({
+      ownCertificate: {
+        certificatePem: pulumi.output(leaf.certificatePem),
+        privateKeyPem: pulumi.secret(other.privateKeyPem),
+      },
+    });
+    expect(await refusal(ownCertificate?.certificatePem)).toBe("");
+    expect(await refusal(ownCertificate?.privateKeyPem)).toContain(
+      "ownCertificate.privateKeyPem: expected the private key of the first certificate",
+    );
+  });
+
+  it("stays as it is if nothing is wrong with it: a host, a password that is secret", async () => {
+    const { clients } = later({
+      clients: {
+        a: { host: pulumi.output("10.0.0.5"), hostKey, password: pulumi.secret("x") },
+        b: { host: Promise.resolve("not a host") },
+      },
+    });
+    expect(await resolved(clients?.a?.host as pulumi.Output<string>)).toEqual({
+      value: "10.0.0.5",
+      secret: false,
+    });
+    expect(await resolved(clients?.a?.password as pulumi.Output<string>)).toEqual({
+      value: "x",
+      secret: true,
+    });
+    expect(await refusal(clients?.b?.host)).toContain("clients.b.host: expected a host name");
   });
 });

@@ -357,7 +357,13 @@ done
 if [ -d marks ]; then
   cd marks
   used=$(cat "../$GENERATION/.marks" "../$previous/.marks" 2>/dev/null || :)
-  ls | { grep -vxF "$used" || :; } | xargs -r rmdir
+  for mark in *; do
+    [ -d "$mark" ] || continue
+    case $used in
+      *"$mark"*) ;;
+      *) rmdir "$mark" ;;
+    esac
+  done
 fi
 `;
 
@@ -415,7 +421,9 @@ own() {
   { may_enter || [ -n "$(others)" ] || chown ${uid}:${uid} .; } &&
     mkdir -p docker &&
     { [ "$owner" = "$INSTALLATION_ID" ] || sign; } &&
-    { [ "$(stat -c %u:%g docker)" = ${uid}:${uid} ] || find docker -depth ! -user ${uid} -exec chown -h ${uid}:${uid} {} +; }
+    { [ "$(stat -c %u:%g docker)" = ${uid}:${uid} ] || find docker -depth ! -user ${uid} -exec chown -h ${uid}:${uid} {} +; } &&
+    # The registry makes its files readable for everybody.
+    { [ "$(stat -c %a docker)" = 700 ] || chmod 0700 docker; }
 }
 sign() {
   echo "$INSTALLATION_ID" >${ownerFile}.new && mv ${ownerFile}.new ${ownerFile}
@@ -559,18 +567,27 @@ docker exec "$AUTH" sh -c ${quote(`ln -sfn "${authSocketOf("$HOSTNAME")}" ${auth
 /** The arguments that nginx runs with. */
 export const nginxArguments = ["-c", `${filesFolder}/current/nginx.conf`, "-g", "daemon off;"];
 
+/** How long half a request may hold up {@link takeOverScript}, in seconds. */
+const slowSeconds = 2;
+
 /**
  * Waits inside nginx's container, which serves on, for a moment in which no request is in flight
- * and whatever was answered has arrived.
+ * and whatever was answered has arrived. A client is done with the header of a request within a
+ * moment; whoever is not is waited for ${slowSeconds} s, as somebody may send such halves for ever.
  */
 export const quietScript = `end=$(($(date +%s) + ${drainSeconds}))
+slow=$(($(date +%s) + ${slowSeconds}))
 while [ "$(date +%s)" -lt "$end" ]; do
   # One that does not tell is not waited for.
   said=$(curl --fail --silent --max-time 1 --unix-socket ${nginxFolder}/auth.sock http://nginx/connections) || break
-  # The one is the question itself. In proc_net_tcp(5) the local port stands before tx_queue.
+  # The one is the question itself.
   case $said in
-    *'Reading: 0 Writing: 1 '*) grep ':${nginxPort.toString(16).toUpperCase()} .*:' /proc/net/tcp | grep -qv ' 00000000:' || break ;;
+    *'Reading: 0 Writing: 1 '*) is_quiet=1 ;;
+    *' Writing: 1 '*) is_quiet=$(($(date +%s) > slow)) ;;
+    *) is_quiet=0 ;;
   esac
+  # In proc_net_tcp(5) the local port stands before tx_queue.
+  [ "$is_quiet" = 0 ] || grep ':${nginxPort.toString(16).toUpperCase()} .*:' /proc/net/tcp | grep -qv ' 00000000:' || break
   sleep 0.02
 done
 `;

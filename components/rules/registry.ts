@@ -207,7 +207,7 @@ const proxy = object(ssh, {
   expected: `a map with ${Object.keys(ssh).join(", ")}`,
   example: { at: ["host"], value: "bastion.example.com" },
   fromText: addressOf,
-  whole: keyAndPassphrase,
+  whole: (value) => [...keyAndPassphrase(value), ...unprovenMachine(value)],
 });
 
 /** What is of use only where there is an SSH connection. */
@@ -236,6 +236,7 @@ const client = object(
     whole: (value) => [
       ...whichMachine(value),
       ...keyAndPassphrase(value),
+      ...unprovenMachine(value),
       ...repeated(value.runtimes, ["runtimes"]),
     ],
   },
@@ -411,6 +412,18 @@ function whichMachine(client: Readonly<Record<string, unknown>>): Finding[] {
       got: "a value",
       mend: "remove" as const,
     }));
+}
+
+/** A password must not go to a machine that only says that it is the one which is meant. */
+function unprovenMachine(machine: Readonly<Record<string, unknown>>): Finding[] {
+  const { host, hostKey: given, local, login, password: own } = machine;
+  const goesThere = [login, own].some((value) => value !== undefined && value !== "");
+  if (given !== undefined || local === true || !goesThere) return [];
+  const name = typeof host === "string" ? host : "HOST";
+  const expected =
+    `the machine's public key, as a password goes to it (ssh-keyscan -t ed25519 ${name} prints it ` +
+    "after the host's name; compare it with the machine's own)";
+  return [{ path: ["hostKey"], expected, got: "nothing" }];
 }
 
 /** Two clients on one machine would undo each other's settings. */

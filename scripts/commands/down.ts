@@ -5,6 +5,7 @@ import { ownFolder } from "../paths";
 import { Problem } from "../problem";
 import { repairBrokenState } from "../pulumi/broken-state";
 import { rememberDataVolume } from "../pulumi/data-volume";
+import { forgetEarlierStates } from "../pulumi/history";
 import { takeUpKilledRun } from "../pulumi/killed-run";
 import { runPulumiWithClients } from "../pulumi/clients";
 import { type KnownServer, knownServer, requireSameEngine } from "../pulumi/repair-server";
@@ -42,6 +43,7 @@ export async function down(args: readonly string[]): Promise<number> {
     "destroy",
     ...[...others, ...withDefaults(args)],
   ]);
+  if (code === 0 && !isHelp(args)) forgetEarlierStates(context);
   if (code !== 0 || server === undefined || args.some((argument) => CHOOSING.test(argument))) {
     return code;
   }

@@ -1,4 +1,6 @@
+import { isPemKey, isSecretPath } from "../../components/rules/secret-keys";
 import { Problem } from "../problem";
+import { encryptCommand } from "../pulumi/plain-secrets";
 
 /** Whether the CLI is only asked for help. */
 export function isHelp(args: readonly string[]): boolean {
@@ -67,15 +69,51 @@ export function refuseHiddenFlags(args: readonly string[], npmRun: string): void
 }
 
 /**
+ * Refuses a `config set` that would store a secret as plain text.
+ *
+ * @param npmRun What the user's commands begin with.
+ * @throws Problem, in which the value is not
+ */
+export function refusePlainSecret(args: readonly string[], npmRun: string): void {
+  const words = wordsOf(args);
+  const set = words.indexOf("set");
+  const isEncrypted = args.some((argument) => /^--secret(=true)?$/.test(argument));
+  if (set < 1 || words[set - 1] !== "config" || isEncrypted || isHelp(args)) return;
+  const path = stepsOf(words[set + 1] ?? "");
+  if (!isSecretPath(path)) return;
+  throw new Problem(
+    `config set ${path.join(".")}: this is a secret, and would be stored as plain text.`,
+    [
+      isPemKey(path) ? "Have it encrypted:" : "Have it encrypted; without a value it is asked for:",
+      `  ${npmRun} ${encryptCommand(path)}`,
+    ],
+  );
+}
+
+/** The steps of a path as Pulumi writes it, without the namespace: `users["a.b"].password`. */
+function stepsOf(path: string): string[] {
+  const steps = path.replace(/^[\w.-]+:/, "").matchAll(/\["([^"]*)"\]|\[(\d+)\]|([^.[\]]+)/g);
+  return [...steps].map(([, quoted, index, plain]) => quoted ?? index ?? plain ?? "");
+}
+
+/** The words that are neither flags nor their values; what follows `--` is no flag. */
+function wordsOf(args: readonly string[]): string[] {
+  const end = args.indexOf("--");
+  const flags = end === -1 ? args : args.slice(0, end);
+  const words = flags.filter(
+    (argument, index) => !argument.startsWith("-") && !WITH_VALUE.test(flags[index - 1] ?? ""),
+  );
+  return [...words, ...(end === -1 ? [] : args.slice(end + 1))];
+}
+
+/**
  * The setting of which `config set --path` or `config rm --path` changes a part, with its namespace.
  *
  * @param project Its name, which is the namespace of keys that have none.
  */
 export function changedInPart(args: readonly string[], project: string): string | undefined {
   const isPath = args.some((argument) => /^--path(=true)?$/.test(argument));
-  const words = args.filter(
-    (argument, index) => !argument.startsWith("-") && !WITH_VALUE.test(args[index - 1] ?? ""),
-  );
+  const words = wordsOf(args);
   const change = words.findIndex((word) => word === "set" || word === "rm");
   if (!isPath || change < 1 || words[change - 1] !== "config") return undefined;
   const path = words[change + 1] ?? "";

@@ -5,7 +5,9 @@ import { EngineApi } from "../engine/api";
 import { requirePort } from "../engine/port";
 import { ownFolder } from "../paths";
 import { repairBrokenState, requireReadableState } from "../pulumi/broken-state";
+import { forgetEarlierStates } from "../pulumi/history";
 import { takeUpKilledRun } from "../pulumi/killed-run";
+import { requireEncryptedSecrets } from "../pulumi/plain-secrets";
 import { upWithClients } from "../pulumi/clients";
 import { ensureStack, askPulumi } from "../pulumi/run";
 import type { PulumiCli } from "../pulumi/cli";
@@ -22,6 +24,7 @@ import { isHelp, withDefaults } from "./pulumi-arguments";
 export async function up(args: readonly string[]): Promise<number> {
   const context = readContext(args);
   if (!isHelp(args)) {
+    requireEncryptedSecrets(context);
     requireReadableState(context);
     await checkPortWhenNew(context);
   }
@@ -35,6 +38,7 @@ export async function up(args: readonly string[]): Promise<number> {
   }
   const code = await upWithClients(context, cli, withDefaults(args));
   if (code !== 0 || isHelp(args) || args.includes("--preview-only")) return code;
+  forgetEarlierStates(context);
 
   const seen = await askWhatServes(context, cli);
   if (seen === undefined) return 0;

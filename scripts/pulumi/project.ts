@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { dockerHost } from "../../components/rules/names";
+import { secretKeys } from "../../components/rules/secret-keys";
 import { readYaml } from "../files";
 import { Problem } from "../problem";
 
@@ -33,6 +34,8 @@ export interface StackSettings {
   domains: string[] | undefined;
   users: string[];
   clients: string[];
+  /** The paths of secret settings that are stored as plain text. */
+  plainSecrets: string[][];
 }
 
 /** Both. */
@@ -91,7 +94,27 @@ export function readSettings(project: ProjectFile, stack: string): StackSettings
     domains: Array.isArray(domains) ? domains.map((domain) => text(domain) ?? "") : undefined,
     users: Object.keys(object(setting("users"))),
     clients: Object.keys(object(setting("clients"))),
+    plainSecrets: secretKeys.flatMap(([key = "", ...rest]) =>
+      textsAt(fromJson(setting(key)), rest).map((path) => [key, ...path]),
+    ),
   };
+}
+
+/** `config set users '{"alice":{}}'` stores a map as JSON. */
+function fromJson(value: unknown): unknown {
+  try {
+    return typeof value === "string" ? (JSON.parse(value) as unknown) : value;
+  } catch {
+    return value;
+  }
+}
+
+/** Where below `value` a text or a number is at `path`: an encrypted one is `{secure: …}`. */
+function textsAt(value: unknown, [step, ...rest]: readonly string[]): string[][] {
+  if (step === undefined) return text(value) === undefined ? [] : [[]];
+  const children = object(value);
+  const steps = step === "*" ? Object.keys(children) : [step];
+  return steps.flatMap((one) => textsAt(children[one], rest).map((path) => [one, ...path]));
 }
 
 /** `default` of a key in Pulumi.yaml, which may be written with and without the namespace. */

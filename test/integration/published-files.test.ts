@@ -86,7 +86,11 @@ describe("files that are published", () => {
 describe("a configuration that nginx refuses only when it is to reload", () => {
   it("is told with nginx's own words, and the one of before serves", async () => {
     const { certificatePem, privateKeyPem } = await makeCertificate(["localhost"]);
-    const conf = renderNginxConf({ registrySocket: "/run/none.sock", anonymousPull: false });
+    const conf = renderNginxConf({
+      registrySocket: "/run/none.sock",
+      processors: 2,
+      anonymousPull: false,
+    });
     const files = (text: string) =>
       publication({ "nginx.conf": text, "tls.crt": certificatePem, "tls.key": privateKeyPem });
     const before = await files(conf);

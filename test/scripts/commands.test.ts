@@ -5,6 +5,7 @@ import { needsStack } from "../../scripts/commands/pulumi";
 import {
   changedInPart,
   refuseHiddenFlags,
+  refusePlainSecret,
   withDefaults,
 } from "../../scripts/commands/pulumi-arguments";
 import { describeFailure } from "../../scripts/problem";
@@ -147,6 +148,40 @@ describe("npm run pulumi -- config set", () => {
     ["config set --path", undefined],
   ])("knows which setting a path is in: %s", (line, setting) => {
     expect(changedInPart(line.split(" "), "registry")).toBe(setting);
+  });
+
+  const plain = (...args: string[]) => {
+    try {
+      refusePlainSecret(["config", "set", ...args], "PULUMI_STACK=x npm run");
+      return undefined;
+    } catch (error) {
+      return describeFailure(error);
+    }
+  };
+
+  test.each([
+    [["--path", "users.ci.password", "hunter2"], "private-registry:users.ci.password"],
+    [["users.ci.password", "hunter2", "--path"], "private-registry:users.ci.password"],
+    [
+      ["--path", "-s", "x", 'private-registry:users["a b"].password', "hunter2"],
+      `'private-registry:users["a b"].password'`,
+    ],
+    [["--path", "--secret=false", "clients.web1.proxy.password", "hunter2"], "proxy.password"],
+    [["--path", "ownCertificate.privateKeyPem", "--", "-hunter2"], "privateKeyPem < FILE"],
+  ])("does not store a secret as plain text, and says how it is encrypted: %#", (args, place) => {
+    const said = plain(...args);
+    expect(said).toContain("PULUMI_STACK=x npm run pulumi -- config set --secret --path");
+    expect(said).toContain(place);
+    expect(said).not.toContain("hunter2");
+  });
+
+  test.each([
+    [["--path", "--secret", "users.ci.password", "hunter2"]],
+    [["--path", "users.ci.access", "pull"]],
+    [["httpsPort", "8443"]],
+    [["--help"]],
+  ])("stores what is no secret, and what is encrypted: %#", (args) => {
+    expect(plain(...args)).toBeUndefined();
   });
 
   test("is the only command that is looked at", () => {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pLimit from "p-limit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { stringify } from "yaml";
 import { checkout } from "../../scripts/paths";
 import { images, readPins } from "../../scripts/pins";
 import { Progress } from "../../scripts/progress";
@@ -140,9 +141,34 @@ config:
       domains: undefined,
       users: [],
       clients: [],
+      plainSecrets: [],
     });
     const others = { httpsPort: 443, stackHasSalt: false, isEngineKnown: true };
     expect(readSettings(project, "other")).toMatchObject(others);
+  });
+
+  test("tell which secrets are stored as plain text, whatever is encrypted beside them", () => {
+    writeFileSync(join(folder, "Pulumi.yaml"), "name: hub\nruntime: nodejs\n");
+    writeFileSync(
+      join(folder, "Pulumi.dev.yaml"),
+      stringify({
+        config: {
+          "private-registry:users": {
+            a: { password: { secure: "v1:x" } },
+            b: { password: "x", access: "pull" },
+            "c.d": { password: 5 },
+          },
+          "private-registry:clients": '{"web1":{"host":"h","proxy":{"password":"x"}}}',
+          "private-registry:ownCertificate": { secure: "v1:x" },
+          "other:users": { e: { password: "x" } },
+        },
+      }),
+    );
+    expect(readSettings(readProjectFile(folder), "dev").plainSecrets).toEqual([
+      ["users", "b", "password"],
+      ["users", "c.d", "password"],
+      ["clients", "web1", "proxy", "password"],
+    ]);
   });
 
   const junk = ["70000", "abc", "5443.5", "-1", '""', "[1]", "{a: b}", "true", "{secure: v1:x}"];

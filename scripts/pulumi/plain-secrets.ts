@@ -1,0 +1,32 @@
+import { isPemKey } from "../../components/rules/secret-keys";
+import type { Context } from "../context";
+import { Problem } from "../problem";
+
+/**
+ * Refuses secrets that are stored as plain text, in a file that is meant for git. The program, which
+ * checks all else, is not told by Pulumi which values of a map are encrypted.
+ *
+ * @throws Problem with the command that encrypts each
+ */
+export function requireEncryptedSecrets({ npmRun, project, stack }: Context): void {
+  const { plainSecrets } = project;
+  if (plainSecrets.length === 0) return;
+  throw new Problem(
+    `stack ${stack.name}: ${plainSecrets.length === 1 ? "a secret is" : "secrets are"} stored as plain text; nothing was touched.`,
+    [
+      "Encrypt them (what a command does not read from a file, it asks for):",
+      ...plainSecrets.map((path) => `  ${npmRun} ${encryptCommand(path)}`),
+      "If the file was committed, they are in git's history: choose others.",
+    ],
+  );
+}
+
+/** The command that stores the secret at `path`, without its value. */
+export function encryptCommand(path: readonly string[]): string {
+  const [key = "", ...rest] = path;
+  const inside = rest.map((step) => (/^[\w@-]+$/.test(step) ? `.${step}` : `["${step}"]`));
+  const place = `private-registry:${key}${inside.join("")}`;
+  const word = /^[\w.:@-]+$/.test(place) ? place : `'${place.replaceAll("'", "'\\''")}'`;
+  const file = isPemKey(path) ? " < FILE" : "";
+  return `pulumi -- config set --secret --path ${word}${file}`;
+}
