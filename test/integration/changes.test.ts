@@ -5,8 +5,9 @@ import { setTimeout } from "node:timers/promises";
 import { connect } from "node:tls";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { nginxPort } from "../../components/render/layout";
 import { Deployment, type Settings } from "../support/deployment";
-import { createNetwork, derivedImage, docker, freePort, running, serving } from "../support/engine";
+import { createNetwork, derivedImage, docker, freePort, serving } from "../support/engine";
 import { digest, RegistryClient, type RegistryClientOptions } from "../support/registry-client";
 import { startTraffic } from "../support/traffic";
 import { startDownload, startUpload } from "../support/transfers";
@@ -278,9 +279,16 @@ function imageId(reference: string): Promise<string> {
 
 /** Waits until a second nginx container runs, which cannot have the port yet. */
 async function newNginxRuns(): Promise<void> {
+  const label = `label=private-registry=${deployment.installation}`;
   await expect
-    .poll(async () => (await running(deployment.installation)).length, { timeout: 60_000 })
-    .toBe(3);
+    .poll(
+      async () => {
+        const filters = ["--filter", label, "--filter", `expose=${nginxPort}`];
+        return (await docker("ps", "--quiet", ...filters)).split("\n").length;
+      },
+      { timeout: 60_000 },
+    )
+    .toBe(2);
 }
 
 function servedCertificate(): Promise<X509Certificate> {

@@ -82,7 +82,7 @@ describe("two clones that deploy the same stack to one engine", () => {
     await up(second);
     const after = await serving(first.installation);
     expect(after.nginx.Id).not.toBe(before.nginx.Id);
-    expect(await containers(`private-registry=${first.installation}`)).toHaveLength(2);
+    expect(await containers(`private-registry=${first.installation}`)).toHaveLength(3);
     expect(await tags(second, port)).toEqual(pushed);
     expect(await up(second)).toMatch(/Resources:\n {4}\d+ unchanged\n/);
   });
@@ -128,7 +128,7 @@ describe("a state that is lost while the containers run", () => {
   it("can be replaced, and nothing of the old one can come back", async () => {
     await checkout.configure({ ...settings, replaces: replaced(await failingUp(checkout)) });
     await up(checkout);
-    expect(await containers(`private-registry=${checkout.installation}`)).toHaveLength(2);
+    expect(await containers(`private-registry=${checkout.installation}`)).toHaveLength(3);
     for (const [kind, count] of [
       ["volume", 3],
       ["network", 1],

@@ -54,7 +54,7 @@ async function expectConverged(): Promise<void> {
   const filter = ["--quiet", "--filter", `label=private-registry=${checkout.installation}`];
   const ids = async (kind: string) =>
     (await docker(kind, "ls", ...filter, ...(kind === "container" ? ["--all"] : []))).split("\n");
-  expect(await ids("container")).toHaveLength(2);
+  expect(await ids("container")).toHaveLength(3);
   expect(await ids("volume")).toHaveLength(3);
   expect(await ids("network")).toHaveLength(1);
   await serving(checkout.installation);

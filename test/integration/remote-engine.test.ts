@@ -67,7 +67,7 @@ describe("a registry on another machine's engine, over SSH", () => {
   it("runs there", async () => {
     const { stdout } = await host.exec("docker ps --format '{{.Image}} {{.Ports}}'");
     expect(stdout).toContain("0.0.0.0:443->8443/tcp");
-    expect(stdout.trim().split("\n")).toHaveLength(2);
+    expect(stdout.trim().split("\n")).toHaveLength(3);
   });
 
   it("is named without a port, and used by a client so", async () => {

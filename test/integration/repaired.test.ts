@@ -62,7 +62,7 @@ async function expectRepair(words = "repairing it"): Promise<void> {
 describe("nothing", () => {
   it("is wrong, says doctor, with what it has asked", async () => {
     const { exitCode, output } = await checkout.run("doctor");
-    expect(output).toMatch(/✓ deployed +2 containers running, 1 network, 4 volumes\n/);
+    expect(output).toMatch(/✓ deployed +3 containers running, 1 network, 4 volumes\n/);
     expect(output).toMatch(/✓ registry https:\S+ +answers at 127.0.0.1:\d+\n/);
     expect(output).toMatch(/✓ certificate +good for another 36\d days\n/);
     expect(output).toMatch(/✓ login +as admin/);

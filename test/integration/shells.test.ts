@@ -139,7 +139,7 @@ describe("npm run up", () => {
     const { stdout } = await execa("docker", [
       ...["ps", "--quiet", "--filter", `label=private-registry=${checkout.installation}`],
     ]);
-    expect(stdout.split("\n")).toHaveLength(2);
+    expect(stdout.split("\n")).toHaveLength(3);
   });
 
   it("says how a broken state is brought back, and goes on with it as told", async () => {

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { createServer } from "node:net";
 import { execa } from "execa";
+import { dataFolder } from "../../components/render/layout";
 import { quote } from "../../components/render/shell";
 
 /** What `docker <args>` prints; it fails after two minutes, and if docker does. */
@@ -52,20 +53,28 @@ export async function running(installation: string): Promise<Container[]> {
   return all.filter(({ State }) => State.Running);
 }
 
-/** The nginx and the registry container of an installation, of which exactly these must run. */
+/**
+ * The containers of an installation, of which exactly these must run; no `auth` in the first version
+ * (610e333).
+ */
 export async function serving(installation: string): Promise<{
   nginx: Container;
   registry: Container;
+  auth: Container | undefined;
 }> {
   const all = await running(installation);
+  const writesImages = ({ Mounts }: Container) =>
+    Mounts.some(({ Destination, RW }) => Destination === dataFolder && RW);
   const nginx = all.find(({ NetworkSettings }) =>
     Object.values(NetworkSettings.Ports).some(Boolean),
   );
-  const registry = all.find(({ HostConfig }) => HostConfig.NetworkMode === "none");
-  if (nginx === undefined || registry === undefined || all.length !== 2) {
-    throw new Error(`${installation}: expected nginx and a registry, got ${all.length} containers`);
+  const registry = all.find(writesImages);
+  const auth = all.find((one) => one !== nginx && one !== registry);
+  const expected = [nginx, registry, auth].filter((one) => one !== undefined);
+  if (nginx === undefined || registry === undefined || all.length !== expected.length) {
+    throw new Error(`${installation}: expected nginx, a registry and auth, got ${all.length}`);
   }
-  return { nginx, registry };
+  return { nginx, registry, auth };
 }
 
 /** Every path in a volume or folder of the host, with modes and owners. */
