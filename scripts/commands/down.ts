@@ -55,9 +55,9 @@ function requireKnownEngine({ npmRun, project }: Context): void {
   if (project.isEngineKnown) return;
   throw new Problem("private-registry:dockerHost: the setting names no Docker engine.", [
     "Set it as it was when the stack was deployed, then run this again:",
-    `  ${npmRun} pulumi -- config set private-registry:dockerHost ssh://user@host`,
+    `  ${npmRun} pulumi -- config set dockerHost ssh://user@host`,
     "or, for the engine that docker itself uses:",
-    `  ${npmRun} pulumi -- config rm private-registry:dockerHost`,
+    `  ${npmRun} pulumi -- config rm dockerHost`,
   ]);
 }
 

@@ -177,7 +177,7 @@ describe("npm run up", () => {
     await pulumi({ PULUMI_STACK: checkout.stackName }, "config", "set", "dockerHost", "abc");
     const { exitCode, output } = await checkout.run("down");
     expect(exitCode).toBe(1);
-    expect(output).toContain("config rm private-registry:dockerHost");
+    expect(output).toContain("config rm dockerHost");
     expect(output).not.toContain("do not know this failure");
     await writeFile(file, settings);
   });
