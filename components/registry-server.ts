@@ -19,6 +19,7 @@ import {
   deleteDataScript,
   engineFacts,
   firstPreflightScript,
+  type Limits,
   nginxArguments,
   nginxHealthCommand,
   nginxTmpfsOptions,
@@ -162,7 +163,13 @@ export class RegistryServer extends pulumi.ComponentResource {
     );
 
     const labels = installationLabels(installation);
-    const network = new docker.Network(`${name}-network`, { labels }, lasting);
+    const network = new docker.Network(
+      `${name}-network`,
+      // nginx answers; it has nobody to ask out there, and whoever takes it over has no way out.
+      { labels, options: { "com.docker.network.bridge.enable_ip_masquerade": "false" } },
+      // Another network would be another nginx container.
+      { ...child, ignoreChanges: ["labels", "options"] },
+    );
     // No tmpfs: an engine that starts again unmounts it, also if containers run on and use it.
     const sockets = new docker.Volume(`${name}-sockets`, { labels }, lasting);
     const data =
@@ -374,7 +381,7 @@ function socketsAt(volume: docker.Volume): Volume {
 interface ContainerParts {
   installation: Installation;
   /** Those that the engine can hold. */
-  limits: pulumi.Output<{ memory: boolean; swap: boolean }>;
+  limits: pulumi.Output<Limits>;
   image: pulumi.Input<string>;
   volumes: Volume[];
 }
@@ -404,7 +411,7 @@ function authContainer(parts: ContainerParts): docker.ContainerArgs {
     networkMode: "none",
     tmpfs: { [nginxFolder]: nginxTmpfsOptions },
     // An eighth of what others have when there is not enough for all.
-    cpuShares: 128,
+    cpuShares: parts.limits.apply(({ shares }) => (shares ? 128 : undefined) as number),
     ...memory(64, parts.limits),
     healthcheck: healthcheck(authHealthCommand),
     stopSignal: "SIGQUIT",

@@ -154,7 +154,10 @@ export class TlsIdentity extends pulumi.ComponentResource {
         caPrivateKeyPem: ca.key.privateKeyPem,
         caCertPem: ca.certificate.certPem,
         ...lifetime,
-        allowedUses: ["digital_signature", "key_encipherment", "server_auth"],
+        // RFC 8813: no key is encrypted with an ECDSA key.
+        allowedUses: isRsa(certificate)
+          ? ["digital_signature", "key_encipherment", "server_auth"]
+          : ["digital_signature", "server_auth"],
         setSubjectKeyId: true,
       },
       { parent: this },
@@ -189,11 +192,14 @@ export class TlsIdentity extends pulumi.ComponentResource {
         validityPeriodHours: (certificate.caValidityDays ?? 3650) * 24,
         // Early enough for every certificate that it signs to end before it does.
         earlyRenewalHours: validityDays(certificate) * 24,
+        // One CA below it: the next one, which it certifies when the CA is changed.
+        maxPathLength: 1,
         allowedUses: ["cert_signing", "crl_signing"],
         setSubjectKeyId: true,
       },
-      // The name comes from the stack: renaming the stack must not cost all clients their trust.
-      { parent: this, ignoreChanges: ["subject"] },
+      // The name comes from the stack: renaming the stack must not cost all clients their trust. Nor is
+      // a limit worth that which CAs of the first version do not have.
+      { parent: this, ignoreChanges: ["subject", "maxPathLength"] },
     );
     return { id, key, certificate: self };
   }
@@ -216,6 +222,7 @@ export class TlsIdentity extends pulumi.ComponentResource {
         caPrivateKeyPem: before.key.privateKeyPem,
         caCertPem: before.certificate.certPem,
         isCaCertificate: true,
+        maxPathLength: 0,
         ...lifetime,
         allowedUses: ["cert_signing", "crl_signing"],
         setSubjectKeyId: true,
@@ -249,6 +256,10 @@ const keyTypes: Record<KeyAlgorithm, tls.PrivateKeyArgs> = {
 
 function keyType({ keyAlgorithm = "ECDSA-P256" }: CertificateArgs): tls.PrivateKeyArgs {
   return keyTypes[keyAlgorithm];
+}
+
+function isRsa({ keyAlgorithm = "ECDSA-P256" }: CertificateArgs): boolean {
+  return keyAlgorithm.startsWith("RSA");
 }
 
 function validityDays(certificate: CertificateArgs): number {

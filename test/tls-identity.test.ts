@@ -35,6 +35,7 @@ describe("TlsIdentity", () => {
       validityPeriodHours: 3650 * 24,
       earlyRenewalHours: 365 * 24,
       allowedUses: ["cert_signing", "crl_signing"],
+      maxPathLength: 1,
       setSubjectKeyId: true,
     });
   });
@@ -64,8 +65,12 @@ describe("TlsIdentity", () => {
       caCertPem: caPem,
       validityPeriodHours: 365 * 24,
       earlyRenewalHours: 30 * 24,
-      allowedUses: ["digital_signature", "key_encipherment", "server_auth"],
+      allowedUses: ["digital_signature", "server_auth"],
       setSubjectKeyId: true,
+    });
+    const rsa = await identity({ certificate: { keyAlgorithm: "RSA-2048" } });
+    expect(rsa.inputs("t-server")).toMatchObject({
+      allowedUses: ["digital_signature", "key_encipherment", "server_auth"],
     });
   });
 
@@ -113,6 +118,7 @@ describe("TlsIdentity", () => {
       caPrivateKeyPem: secretInput("PEM of t-ca-key"),
       caCertPem: caPem,
       isCaCertificate: true,
+      maxPathLength: 0,
       validityPeriodHours: 365 * 24,
       earlyRenewalHours: 30 * 24,
       allowedUses: ["cert_signing", "crl_signing"],

@@ -119,11 +119,18 @@ if ! said=$(docker version --format '{{.Server.Version}}' 2>&1); then
 fi
 
 # What the engine ignores would come back as a difference at each deployment.
-limits=$(docker info --format '{{.MemoryLimit}} {{.SwapLimit}} {{.PidsLimit}}')
-${cannotLimit("memory", "false*")}
-${cannotLimit("swap", "'true false'*")}
-${cannotLimit("processes", "*false")}
+limits=$(docker info --format 'memory:{{.MemoryLimit}} swap:{{.SwapLimit}} processes:{{.PidsLimit}} shares:{{.CPUShares}}')
+${cannotLimit("memory", "memory:false*")}
+${cannotLimit("swap", "memory:true*swap:false*")}
+${cannotLimit("processes", "*processes:false*")}
+${cannotLimit("shares of the processor", "*shares:false*")}
 docker info --format '${processorsWord}{{.NCPU}}.'
+case $BIND_ADDRESS in
+  127.* | ::1)
+    [ "\${said%%.*}" -ge 28 ] 2>/dev/null ||
+      echo "bindAddress: Docker before 28 lets in neighbours of the Docker host that send it packets for $BIND_ADDRESS."
+    ;;
+esac
 
 have_image() {
   docker image inspect "$2" >/dev/null 2>&1 || said=$(docker pull --quiet "$2" 2>&1) && return
@@ -278,10 +285,17 @@ fi
 export const firstPreflightScript = `first=yes
 ${preflightScript}`;
 
+/** Which limits of containers an engine can hold. */
+export interface Limits {
+  memory: boolean;
+  swap: boolean;
+  /** Shares of the processor. */
+  shares: boolean;
+}
+
 /** What {@link preflightScript} has found out about the engine. */
 export interface EngineFacts {
-  /** Which limits of containers it can hold. */
-  limits: { memory: boolean; swap: boolean };
+  limits: Limits;
   processors: number;
 }
 
@@ -290,7 +304,11 @@ export function engineFacts(notes: string): EngineFacts {
   const can = (what: string) => !notes.includes(cannotLimitWords(what));
   const [, processors] = notes.split(processorsWord);
   return {
-    limits: { memory: can("memory"), swap: can("memory") && can("swap") },
+    limits: {
+      memory: can("memory"),
+      swap: can("memory") && can("swap"),
+      shares: can("shares of the processor"),
+    },
     processors: Math.max(1, parseInt(processors ?? "", 10) || 1),
   };
 }
