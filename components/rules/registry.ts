@@ -420,10 +420,11 @@ function unprovenMachine(machine: Readonly<Record<string, unknown>>): Finding[] 
   const goesThere = [login, own].some((value) => value !== undefined && value !== "");
   if (given !== undefined || local === true || !goesThere) return [];
   const name = typeof host === "string" ? host : "HOST";
-  const expected =
-    `the machine's public key, as a password goes to it (ssh-keyscan -t ed25519 ${name} prints it ` +
-    "after the host's name; compare it with the machine's own)";
-  return [{ path: ["hostKey"], expected, got: "nothing" }];
+  const expected = "the machine's public key, as a password goes to it";
+  const words =
+    `\`ssh-keyscan -t ed25519 ${name}\` prints it after the host's name: compare it with the one on ` +
+    "the machine, and set it";
+  return [{ path: ["hostKey"], expected, got: "nothing", mend: { words } }];
 }
 
 /** Two clients on one machine would undo each other's settings. */

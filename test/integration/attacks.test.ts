@@ -56,18 +56,22 @@ async function findContainers(): Promise<void> {
 const status = async (user?: User, method = "GET", path = "/v2/") =>
   (await client.request(method, path, { user })).status;
 
-/** The same from another address: that of a container in nginx's network. */
-async function statusFromElsewhere([name, password]: User): Promise<number> {
+/** nginx's network, and its address there: past Docker's proxy, which has limits of its own. */
+async function nginxInside(): Promise<{ network: string; address: string }> {
   const found = await serving(deployment.installation);
   const [network = ""] = Object.keys(found.nginx.NetworkSettings.Networks);
-  const address = await docker(
-    ...["inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", nginx],
-  );
-  const url = `https://${address}:${nginxPort}/v2/`;
+  const format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+  return { network, address: await docker("inspect", "--format", format, nginx) };
+}
+
+/** {@link status} from another address: that of a container in nginx's network. */
+async function statusFromElsewhere([name, password]: User): Promise<number> {
+  const { network, address } = await nginxInside();
   const said = await docker(
     ...["run", "--rm", "--network", network, "--entrypoint", "curl", "nginx:1.30"],
     ...["--insecure", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}"],
-    ...["--max-time", "30", "--user", `${name}:${password}`, url],
+    ...["--max-time", "30", "--user", `${name}:${password}`],
+    `https://${address}:${nginxPort}/v2/`,
   );
   return Number(said);
 }
@@ -230,8 +234,9 @@ describe("requests that are sent by half", () => {
 describe("more connections than there can be", () => {
   it("are refused, and nginx lives on", async () => {
     const before = await docker("top", nginx, "-o", "pid,args");
+    const { address } = await nginxInside();
     const sockets = Array.from({ length: 9_500 }, () =>
-      connectPlain(port, "127.0.0.1")
+      connectPlain(nginxPort, address)
         .on("error", () => undefined)
         .resume(),
     );

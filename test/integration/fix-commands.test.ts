@@ -58,10 +58,12 @@ async function run(command: string): Promise<string> {
 async function settings(): Promise<Record<string, unknown>> {
   const stored = JSON.parse(await run("pulumi config --show-secrets --json")) as Record<
     string,
-    { value: string }
+    { value: string; secret: boolean }
   >;
+  const all = Object.entries(stored);
   pulumi.runtime.setAllConfig(
-    Object.fromEntries(Object.entries(stored).map(([key, { value }]) => [key, value])),
+    Object.fromEntries(all.map(([key, { value }]) => [key, value])),
+    all.filter(([, { secret }]) => secret).map(([key]) => key),
   );
   return readSettings() as unknown as Record<string, unknown>;
 }
@@ -97,6 +99,7 @@ async function fixed(config: Yaml): Promise<Yaml> {
 
 const aSecret = expect.any(pulumi.Output) as unknown;
 const push = { access: "push" };
+const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIL0n4lTN0yLDVJq1Uhh0M0p2hQdJX0Wy4J9s6qZ0mQ8v";
 const admin = { admin: {} };
 
 describe("the commands that are told for", () => {
@@ -282,8 +285,11 @@ describe("the commands that are told for", () => {
     ],
     [
       "a login of somebody who may not log in",
-      { users: { ...admin, ci: { access: "none" } }, clients: { a: { host: "h", login: "ci" } } },
-      { clients: { a: { host: "h", login: "admin" } } },
+      {
+        users: { ...admin, ci: { access: "none" } },
+        clients: { a: { host: "h", hostKey, login: "ci" } },
+      },
+      { clients: { a: { host: "h", hostKey, login: "admin" } } },
     ],
     [
       "nobody",
