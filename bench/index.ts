@@ -18,6 +18,7 @@ import { change, startOurs, timedUp, type Ours } from "./systems/ours";
 import { startRecipe, type Recipe } from "./systems/recipe";
 import { startStatic } from "./systems/static";
 import type { Surroundings, System } from "./systems/system";
+import { type Attack, during } from "./loads/attacks";
 import { changeOurs, changeRecipe, kinds, withoutService } from "./loads/changes";
 import { handshakes } from "./loads/handshakes";
 import { makeLayer, type Layer } from "./loads/layer";
@@ -146,6 +147,7 @@ async function measure(
   });
   return [
     ...(await measureRequests(running)),
+    ...(await measureAttacks(running)),
     await measureHandshakes(running),
     ...(await measurePulls(running)),
     ...(await measurePushes(running)),
@@ -204,6 +206,60 @@ async function measureRequests({ ours, recipe, plan, progress, signal }: Running
       against: "recipe",
     },
   ] satisfies Measurement[];
+}
+
+/** Each attack, and what it is beside: as many requests that cost nothing to answer. */
+const attacks: { name: string; attack: Attack; beside: Attack; words: string }[] = [
+  {
+    name: "458 wrong passwords a second from one address",
+    attack: { kind: "wrong", rate: 458, addresses: 1 },
+    beside: { kind: "none", rate: 458, addresses: 1 },
+    words: "without passwords",
+  },
+  {
+    name: "50 wrong passwords a second from 10 addresses",
+    attack: { kind: "wrong", rate: 50, addresses: 10 },
+    beside: { kind: "none", rate: 50, addresses: 10 },
+    words: "without passwords",
+  },
+  {
+    name: "500 wrong passwords a second from 50 addresses",
+    attack: { kind: "wrong", rate: 500, addresses: 50 },
+    beside: { kind: "none", rate: 500, addresses: 50 },
+    words: "without passwords",
+  },
+  {
+    name: "5,000 requests by half",
+    attack: { kind: "half", rate: 5_000, addresses: 1 },
+    beside: undefined,
+    words: "nobody",
+  },
+];
+
+async function measureAttacks({ ours, plan, progress, signal }: Running): Promise<Measurement[]> {
+  const path = `/v2/${repository}/manifests/1`;
+  const rows: Measurement[] = [];
+  for (const { name, attack, beside, words } of attacks) {
+    const p50: Record<"ours" | "other", number[]> = { ours: [], other: [] };
+    const p99 = (key: keyof typeof p50, who: Attack) => async () => {
+      const seen = await during(who, ours, path, { seconds: plan.attackSeconds, signal });
+      p50[key].push(seen.p50Milliseconds);
+      return seen.p99Milliseconds;
+    };
+    const samples = await progress.step({ title: `Clients during ${name}` }, () =>
+      takeTurns(plan.rounds, signal, { ours: p99("ours", attack), other: p99("other", beside) }),
+    );
+    rows.push({
+      name: `p99 of clients during ${name}`,
+      unit: "ms",
+      ours: samples.ours,
+      other: { name: words, samples: samples.other },
+      against: "other",
+      target: { atMost: 2 },
+      remark: `p50 ${median(p50.ours).toFixed(1)} beside ${median(p50.other).toFixed(1)} ms`,
+    });
+  }
+  return rows;
 }
 
 async function measureHandshakes({ ours, recipe, plan, progress, signal }: Running) {

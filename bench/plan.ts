@@ -4,6 +4,8 @@ export interface Plan {
   rounds: number;
   /** How long one round of requests or of handshakes lasts. */
   loadSeconds: number;
+  /** How long the clients are timed during an attack. */
+  attackSeconds: number;
   /** Rounds of `pulumi up`, which takes seconds each. */
   upRounds: number;
   /** How many client machines one `pulumi up` sets up, a few and many. */
@@ -21,6 +23,7 @@ export const clientsAtOnce = 10;
 export const fullPlan: Plan = {
   rounds: 5,
   loadSeconds: 5,
+  attackSeconds: 8,
   upRounds: 5,
   clients: { few: clientsAtOnce, many: 40 },
   replacements: 3,
@@ -31,6 +34,7 @@ export const fullPlan: Plan = {
 export const quickPlan: Plan = {
   rounds: 1,
   loadSeconds: 1,
+  attackSeconds: 4,
   upRounds: 1,
   clients: { few: 3, many: 6 },
   replacements: 1,

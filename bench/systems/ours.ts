@@ -46,8 +46,8 @@ export async function startOurs({ folder }: Surroundings, deployment: Deployment
     deployment,
     settings,
     containers: async () => {
-      const { nginx, registry } = await serving(deployment.installation);
-      return [nginx.Id, registry.Id];
+      const { nginx, registry, auth } = await serving(deployment.installation);
+      return [nginx, registry, auth].flatMap((one) => one?.Id ?? []);
     },
   };
 }

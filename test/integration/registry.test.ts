@@ -450,7 +450,7 @@ describe("destroy", () => {
   it("leaves nothing on the engine and the client but the images, which up finds again", async () => {
     const { layer } = await client.push("team/kept", "1", alice);
     const { containers, volumes, networks } = await deployment.objects();
-    expect([containers.length, volumes.length, networks.length]).toEqual([2, 4, 1]);
+    expect([containers.length, volumes.length, networks.length]).toEqual([3, 4, 1]);
 
     await deployment.destroy();
     const exists = async (kind: string, name: string) =>
