@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import * as bcrypt from "bcryptjs";
+import { setCommand } from "./config-commands";
 import { renderHtpasswd } from "./render/htpasswd";
 
 /**
@@ -30,6 +31,9 @@ export const defaultUsers: Readonly<Record<string, UserArgs>> = { admin: {} };
 export function admitted(users: Readonly<Record<string, UserArgs>>): Record<string, UserArgs> {
   return Object.fromEntries(Object.entries(users).filter(([, { access }]) => access !== "none"));
 }
+
+/** The least length of a password that nobody is warned of. */
+const advisedBytes = 12;
 
 export interface CredentialsArgs {
   /** As in `PrivateRegistryArgs`. */
@@ -69,6 +73,7 @@ export class Credentials extends pulumi.ComponentResource {
           { parent: this },
         );
         passwords[user] = pulumi.secret(password);
+        passwords[user].apply((plain) => this.adviseLonger(user, plain));
         hashes[user] = pulumi
           .all([passwords[user], salt.base64])
           .apply(([plain, bytes]) => bcryptHash(plain, Buffer.from(bytes, "base64")));
@@ -83,6 +88,15 @@ export class Credentials extends pulumi.ComponentResource {
       htpasswd: this.htpasswd,
       configured: this.configured,
     });
+  }
+
+  private adviseLonger(user: string, password: string): void {
+    if (Buffer.byteLength(password) >= advisedBytes) return;
+    const command = setCommand("private-registry", {
+      ...{ path: ["users", user, "password"], secret: true },
+    });
+    const words = `the password has fewer than ${advisedBytes} bytes, and can be guessed: ${command}`;
+    void pulumi.log.warn(`users.${user}: ${words}`, this);
   }
 
   /** Secret. */

@@ -1,5 +1,6 @@
+import * as pulumi from "@pulumi/pulumi";
 import * as bcrypt from "bcryptjs";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { Credentials, type UserArgs } from "../components/credentials";
 import { record, resolved } from "./support/mocks";
 
@@ -76,5 +77,20 @@ describe("Credentials", () => {
   it("has only secret outputs", async () => {
     const { passwords, htpasswd } = await credentials({ bob: { password: "s3cret" } });
     expect([passwords.secret, htpasswd.secret]).toEqual([true, true]);
+  });
+
+  it("advises longer passwords than of eleven bytes, and shows none", async () => {
+    const warn = vi.spyOn(pulumi.log, "warn").mockResolvedValue();
+    await credentials({
+      short: { password: "0123456789a" },
+      long: { password: pulumi.output("0123456789ab") },
+      made: {},
+    });
+    const said = warn.mock.calls.map(([message]) => message);
+    expect(said).toEqual([
+      "users.short: the password has fewer than 12 bytes, and can be guessed: pulumi config set " +
+        "--secret --path private-registry:users.short.password",
+    ]);
+    warn.mockRestore();
   });
 });
