@@ -7,6 +7,7 @@ import { forget } from "./commands/forget";
 import { pulumi } from "./commands/pulumi";
 import { test } from "./commands/test";
 import { up } from "./commands/up";
+import { update } from "./commands/update";
 import { adopt, ownEnvironment } from "./environment";
 import { describeFailure } from "./problem";
 
@@ -34,6 +35,7 @@ async function finish(run: Promise<number>): Promise<void> {
 
 program.enablePositionalOptions();
 addPulumiCommand("up", "set up what is missing and deploy", up);
+addPulumiCommand("update", "get the newest images, and deploy", update);
 addPulumiCommand("down", "take the deployment away", down);
 addPulumiCommand("pulumi", "the Pulumi CLI with the same backend and stack", pulumi);
 program

@@ -58,6 +58,14 @@ export async function obtain(part: Part, store: PartStore): Promise<string> {
   return folder;
 }
 
+/** As {@link obtain}, but makes the part anew, of whatever the packages are by now. */
+export async function renew(part: Part, store: PartStore): Promise<string> {
+  const folder = partFolder(part, store.cacheFolder);
+  const onWait = () => store.progress.note(`• ${part.title}: another run is at it, waiting`);
+  await withLock(folder, onWait, () => make(part, folder, store));
+  return folder;
+}
+
 function begin(part: Part, folder: string, store: PartStore): Promise<void> {
   const onWait = () => store.progress.note(`• ${part.title}: another run is at it, waiting`);
   const work = () =>
@@ -80,7 +88,11 @@ async function make(part: Part, folder: string, store: PartStore): Promise<void>
   );
   // Or a power cut would leave a whole part of empty files.
   await execa("sync", ["--file-system", partial], { reject: false });
+  const before = `${folder}.before`;
+  rmSync(before, { recursive: true, force: true });
+  if (existsSync(folder)) renameSync(folder, before);
   renameSync(partial, folder);
+  rmSync(before, { recursive: true, force: true });
 }
 
 /** Where a part is, or will be, in the cache. */

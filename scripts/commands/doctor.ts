@@ -246,6 +246,7 @@ async function checkServer(context: Context, api: EngineApi): Promise<Finding[]>
     const asked = server.outputs && (await askRegistry(context, api, cli, server, server.outputs));
     return [
       ...(troubles.length === 0 ? [allThere(objects)] : troubles.map(troubleFinding)),
+      ...(await ages(api, server.objects)),
       ...(asked ?? [notPutOut]),
     ];
   } catch (error) {
@@ -267,6 +268,24 @@ function allThere(objects: readonly Deployed[]): Finding {
   };
   const detail = `${count("container")} running, ${count("network")}, ${count("volume")}`;
   return { thing: "deployed", state: "ok", detail };
+}
+
+/** After so many days, a newer image of the same version is likely. */
+const OLD_DAYS = 60;
+
+/** How old the images are of which something runs. */
+async function ages(api: EngineApi, objects: readonly Deployed[]): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const { id, name } of objects.filter(({ kind }) => kind === "image")) {
+    const image = await api.image(id);
+    if (image === undefined) continue;
+    const days = Math.floor((Date.now() - image.created.getTime()) / 86_400_000);
+    const date = image.created.toISOString().slice(0, 10);
+    const advice = days > OLD_DAYS ? "; npm run update looks for a newer one" : "";
+    const age = `runs, made on ${date}, ${days} ${days === 1 ? "day" : "days"} ago${advice}`;
+    findings.push({ thing: `image ${name}`, state: "ok", detail: age });
+  }
+  return findings;
 }
 
 function troubleFinding({ deployed, detail }: Trouble): Finding {

@@ -1,6 +1,7 @@
 import { request, type RequestOptions } from "node:http";
 import { hostname } from "node:os";
 import { execa } from "execa";
+import { z } from "zod";
 import { nonEmpty } from "../paths";
 import { engineVariables, isRemote } from "./address";
 
@@ -12,6 +13,14 @@ export interface EngineAnswer {
   status: number;
   body: string;
 }
+
+/** An image that the engine has. */
+export interface ImageFacts {
+  id: string;
+  created: Date;
+}
+
+const imageSchema = z.object({ Id: z.string(), Created: z.coerce.date() });
 
 /** What can be asked about by {@link EngineApi.inspect}. */
 export type EngineObjectKind = "container" | "image" | "network" | "volume";
@@ -113,6 +122,12 @@ export class EngineApi {
     if (status === 404) return undefined;
     if (status !== 200) throw new Error(`the engine answered ${status} about the ${kind} ${id}`);
     return parse(body);
+  }
+
+  /** The image that a reference stands for, or that has an id; undefined if the engine has none. */
+  async image(reference: string): Promise<ImageFacts | undefined> {
+    const { data } = imageSchema.safeParse(await this.inspect("image", reference));
+    return data && { id: data.Id, created: data.Created };
   }
 
   /** For programs that are to talk to this engine. */

@@ -71,6 +71,7 @@ export async function repairServer(context: Context, cli: PulumiCli): Promise<vo
   const api = new EngineApi(engine.host);
   const troubles = await findTroubles(api, server.objects);
   requireSameEngine(context, server.objects, troubles);
+  await takeOtherImages(context, cli, api, server.objects);
   if (troubles.length === 0) {
     const deaf = await findDeaf(context, api, server);
     if (deaf === undefined) return;
@@ -88,6 +89,30 @@ export async function repairServer(context: Context, cli: PulumiCli): Promise<vo
     await askPulumi(context, cli, [...refresh, ...targets]);
   }
   await undoServer(context, cli);
+}
+
+/**
+ * Tells the state of images that are others by now under the same name, pulled or loaded since: the
+ * `up` that follows replaces what runs of the old ones.
+ */
+async function takeOtherImages(
+  context: Context,
+  cli: PulumiCli,
+  api: EngineApi,
+  objects: readonly Deployed[],
+): Promise<void> {
+  const { progress, stack } = context;
+  const targets: string[] = [];
+  for (const { id, name, urn } of objects.filter(({ kind }) => kind === "image")) {
+    const now = await api.image(name);
+    if (now === undefined || now.id === id) continue;
+    const date = now.created.toISOString().slice(0, 10);
+    progress.note(`• image ${name}: it is another one now, of ${date}: replacing what runs`);
+    targets.push("--target", urn);
+  }
+  if (targets.length === 0) return;
+  const refresh = ["refresh", "--yes", "--skip-preview", "--stack", stack.name];
+  await askPulumi(context, cli, [...refresh, ...targets]);
 }
 
 /**

@@ -11,7 +11,7 @@ import { checkout as project } from "../../scripts/paths";
 import { images, providerNames, readPins } from "../../scripts/pins";
 import { Progress } from "../../scripts/progress";
 import { Checkout } from "../support/checkout";
-import { createNetwork, docker } from "../support/engine";
+import { createNetwork, derivedImage, docker } from "../support/engine";
 import { type Machine, startMachine } from "../support/machine";
 import { runsContainers } from "../support/nested-engine";
 import { packCli, packPlugin, type ReleaseSite, serveReleases } from "../support/release-site";
@@ -56,6 +56,20 @@ afterAll(async () => {
   for (const remove of made.reverse()) await remove();
 });
 
+/** Where this machine reaches the stand-in for Docker Hub. */
+let published: string;
+
+/** Has Docker Hub offer an image of this machine's engine under an official name. */
+async function offer(image: string, official: string): Promise<void> {
+  const name = `${published}/library/${official}`;
+  await docker("tag", image, name);
+  try {
+    await docker("push", "--quiet", name);
+  } finally {
+    await docker("rmi", name);
+  }
+}
+
 /** A registry with the two official images under their own names. @returns Its address. */
 async function startHub(network: string): Promise<string> {
   const id = await docker(
@@ -63,16 +77,8 @@ async function startHub(network: string): Promise<string> {
     ...["--label", "private-registry-test=registry", images.registry],
   );
   made.push(() => docker("rm", "--force", "--volumes", id));
-  const published = (await docker("port", id, "5000/tcp")).split("\n")[0] ?? "";
-  for (const image of [images.registry, images.nginx]) {
-    const name = `${published}/library/${image}`;
-    await docker("tag", image, name);
-    try {
-      await docker("push", "--quiet", name);
-    } finally {
-      await docker("rmi", name);
-    }
-  }
+  published = (await docker("port", id, "5000/tcp")).split("\n")[0] ?? "";
+  for (const image of [images.registry, images.nginx]) await offer(image, image);
   return docker(
     ...["inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", id],
   );
@@ -121,7 +127,8 @@ describe("the first npm run up with the internet", () => {
       },
     });
     try {
-      await checkout.configure({ domains: [host.ip] });
+      const settings = { domains: [host.ip] };
+      await checkout.configure(settings);
       const { exitCode, output } = await checkout.run("up");
       expect(output).not.toMatch(/building|not downloaded|no pull/);
       for (const said of [
@@ -139,7 +146,24 @@ describe("the first npm run up with the internet", () => {
       const asked = site.asked.length;
       expect((await checkout.run("up")).exitCode).toBe(0);
       expect(site.asked.slice(asked)).toEqual([]);
+
+      const newer = await derivedImage(images.nginx);
+      made.push(() => docker("rmi", newer));
+      await offer(newer, images.nginx);
+      const updated = await checkout.run("update");
+      expect(updated.exitCode, updated.output).toBe(0);
+      expect(updated.output).toMatch(/image registry:\S+: of \S+, is the newest/);
+      expect(updated.output).toMatch(/image nginx:\S+: of \S+, is newer than what was here/);
+      expect(updated.output).toMatch(/image nginx:\S+: it is another one now, of \S+: replacing/);
+      const again = await checkout.run("update");
+      expect(again.output).toMatch(/image nginx:\S+: of \S+, is the newest/);
+      expect(again.output).toMatch(/Resources:\n {4}\d+ unchanged\n/);
+      const pinned = { ...settings, images: { nginx: `nginx@sha256:${"0".repeat(64)}` } };
+      await checkout.configure(pinned);
+      const { output: said } = await checkout.run("update");
+      expect(said).toContain("it is named by its digest, so there is no newer one");
     } finally {
+      await checkout.configure({ domains: [host.ip] });
       await checkout.remove();
     }
   });

@@ -11,7 +11,7 @@ import { readProjectFile, readSettings } from "../../scripts/pulumi/project";
 import { lastLines, runLogged } from "../../scripts/run";
 import { isDebianFamily } from "../../scripts/setup/debian-packages";
 import { parseMirror } from "../../toolchain/debian";
-import { hashOf, obtain, partFolder, type Part, type PartStore } from "../../toolchain/part";
+import { hashOf, obtain, partFolder, type Part, type PartStore, renew } from "../../toolchain/part";
 import { describeParts } from "../../toolchain/parts";
 
 let folder: string;
@@ -70,6 +70,22 @@ describe("a part of the toolchain", () => {
     const made = await obtain(whole, newStore());
     expect(existsSync(join(made, "binary"))).toBe(true);
     expect(existsSync(join(made, "half"))).toBe(false);
+  });
+
+  test("is made anew when that is asked for, and stays whole if that fails", async () => {
+    let builds = 0;
+    const counted = part(({ folder: into }) => {
+      builds += 1;
+      writeFileSync(join(into, "binary"), String(builds));
+      return builds === 2 ? Promise.reject(new Error("interrupted")) : Promise.resolve();
+    });
+    const made = await obtain(counted, newStore());
+    await expect(renew(counted, newStore())).rejects.toThrow("interrupted");
+    expect(readFileSync(join(made, "binary"), "utf8")).toBe("1");
+    expect(await renew(counted, newStore())).toBe(made);
+    expect(readFileSync(join(made, "binary"), "utf8")).toBe("3");
+    await obtain(counted, newStore());
+    expect(builds).toBe(3);
   });
 
   test("is another one when its sources, their names or its recipe change, not its tests", () => {
