@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { checkout } from "../../scripts/paths";
 import { benchPrograms, packagesFor } from "../../scripts/setup/programs";
-import { allowed } from "../support/programs";
+import { allowed, programsIn } from "../support/programs";
 
 /** What Debian's set-up calls after it has looked for it, or installed it. */
 const setUpPrograms = ["dpkg-deb", "dpkg-query", "mmdebstrap", "systemctl"];
@@ -24,6 +24,14 @@ describe("programs of tests and measurements", () => {
     expect(() => spawnSync("crictl", ["ps"])).toThrow(refusal);
     await expect(execa("crictl", ["ps"])).rejects.toThrow(refusal);
     expect(execFileSync("sh", ["-c", "echo fine"], { encoding: "utf8" })).toBe("fine\n");
+  });
+
+  test("are looked for in lines of shell, too", () => {
+    const line = "umount /a /b && A=1 ip link set lo up && exec crictl ps | cat; echo 'x'";
+    expect(programsIn(line)).toEqual(["umount", "ip", "crictl", "cat"]);
+    const refusal = "crictl: a test calls it";
+    expect(() => execFileSync("sh", ["-c", "true && crictl ps"])).toThrow(refusal);
+    expect(() => spawnSync("unshare", ["--net", "sh", "-c", "exec crictl"])).toThrow(refusal);
   });
 
   test("that the scripts, the builds and the measurements call are all known", () => {

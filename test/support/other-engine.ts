@@ -1,6 +1,6 @@
 /** A second Docker engine on this machine, with what not every engine has or lacks. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, openSync, readFileSync } from "node:fs";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -41,18 +41,19 @@ async function startEngine(before: string, options: readonly string[]): Promise<
     ...["dockerd", "--host", host, "--data-root", `${folder}/data`],
     ...["--exec-root", `${folder}/exec`, "--pidfile", `${folder}/pid`, ...options],
   ].join(" ");
+  const log = join(folder, "log");
   const line = `${before} && ip link set lo up && exec ${dockerd}`;
   const child = spawn("unshare", ["--mount", "--net", "sh", "-c", line], {
     cwd: folder,
     env: { ...process.env, PATH: `${process.env.PATH ?? ""}:/usr/sbin:/sbin` },
-    stdio: "ignore",
+    stdio: ["ignore", "ignore", openSync(log, "w")],
   });
   const stop = async () => {
     await ended(child);
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    await answers(host);
+    await answers(host, log);
     await execa("docker", ["save", "registry:3.1.2", "nginx:1.30"], {
       ...{ encoding: "buffer", buffer: false },
     }).pipe("docker", ["--host", host, "load"]);
@@ -63,11 +64,14 @@ async function startEngine(before: string, options: readonly string[]): Promise<
   return { host, stop };
 }
 
-async function answers(host: string): Promise<void> {
+async function answers(host: string, log: string): Promise<void> {
   for (let tries = 0; ; tries++) {
     const asked = await execa("docker", ["--host", host, "version"], { reject: false });
     if (asked.exitCode === 0) return;
-    if (tries === 60) throw new Error(`${host} does not answer: ${asked.stderr}`);
+    if (tries === 60) {
+      const lastWords = readFileSync(log, "utf8").split("\n").slice(-10).join("\n");
+      throw new Error(`${host} does not answer: ${asked.stderr}\n${lastWords}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
 }
