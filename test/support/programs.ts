@@ -10,6 +10,7 @@ import { testPrograms } from "../../scripts/setup/programs";
 const present = [
   ...["git", "node", "npm", "npx"],
   ...["docker", "dockerd", "pulumi"],
+  ...["cat", "chmod", "chown", "date", "head", "ln", "ls", "mkdir", "rm", "sed", "stat", "tail"],
   ...["apt-get", "bash", "chpasswd", "cksum", "cp", "dash", "df", "fallocate", "find", "grep"],
   ...["losetup", "mv", "sh", "sleep", "sync", "tar", "umount", "unshare"],
 ];
