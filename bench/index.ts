@@ -18,7 +18,7 @@ import { change, startOurs, timedUp, type Ours } from "./systems/ours";
 import { startRecipe, type Recipe } from "./systems/recipe";
 import { startStatic } from "./systems/static";
 import type { Surroundings, System } from "./systems/system";
-import { type Attack, during } from "./loads/attacks";
+import { type Attack, during, guesses } from "./loads/attacks";
 import { changeOurs, changeRecipe, kinds, withoutService } from "./loads/changes";
 import { handshakes } from "./loads/handshakes";
 import { makeLayer, type Layer } from "./loads/layer";
@@ -259,6 +259,20 @@ async function measureAttacks({ ours, plan, progress, signal }: Running): Promis
       remark: `p50 ${median(p50.ours).toFixed(1)} beside ${median(p50.other).toFixed(1)} ms`,
     });
   }
+  const refused = (kind: "known" | "unknown") => async () =>
+    (await guesses(kind, ours, { count: plan.guesses, signal })).p50Milliseconds;
+  const samples = await progress.step({ title: "Wrong passwords of users and of nobody" }, () =>
+    takeTurns(plan.rounds, signal, { ours: refused("unknown"), other: refused("known") }),
+  );
+  rows.push({
+    name: "refusing a name that nobody has",
+    unit: "ms",
+    ours: samples.ours,
+    other: { name: "a user's wrong password", samples: samples.other },
+    against: "other",
+    target: { atMost: 1.1 },
+    remark: `${plan.rounds * plan.guesses} of each, all refused with 401`,
+  });
   return rows;
 }
 

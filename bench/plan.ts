@@ -6,6 +6,8 @@ export interface Plan {
   loadSeconds: number;
   /** How long the clients are timed during an attack. */
   attackSeconds: number;
+  /** Wrong passwords a round. */
+  guesses: number;
   /** Rounds of `pulumi up`, which takes seconds each. */
   upRounds: number;
   /** How many client machines one `pulumi up` sets up, a few and many. */
@@ -24,6 +26,7 @@ export const fullPlan: Plan = {
   rounds: 5,
   loadSeconds: 5,
   attackSeconds: 8,
+  guesses: 40,
   upRounds: 5,
   clients: { few: clientsAtOnce, many: 40 },
   replacements: 3,
@@ -35,6 +38,7 @@ export const quickPlan: Plan = {
   rounds: 1,
   loadSeconds: 1,
   attackSeconds: 4,
+  guesses: 20,
   upRounds: 1,
   clients: { few: 3, many: 6 },
   replacements: 1,

@@ -7,6 +7,33 @@ import { runBeside, type System, type User } from "../systems/system";
 /** Who attacks beside the clients whose time is taken; nobody if undefined. */
 export type Attack = Pick<Side, "kind" | "rate" | "addresses"> | undefined;
 
+/** What a process of its own sees that plays one side. */
+async function play(
+  part: Pick<Side, "kind" | "rate" | "addresses" | "seconds" | "path">,
+  system: System & { user: User },
+  signal: AbortSignal,
+): Promise<Seen> {
+  const { port, caFile, user } = system;
+  const side: Side = { ...part, port, caFile, authorization: basic(...user) };
+  const program = join(import.meta.dirname, "../programs/attack.ts");
+  const command = [process.execPath, "--import", "tsx", program, JSON.stringify(side)];
+  return JSON.parse(await runBeside(system, command, { signal })) as Seen;
+}
+
+/** How long wrong passwords of a user, or of nobody, take to be refused. Throws if one is not. */
+export async function guesses(
+  kind: "known" | "unknown",
+  system: System & { user: User },
+  { count, signal }: { count: number; signal: AbortSignal },
+): Promise<Seen> {
+  const side = { kind, rate: count, addresses: count, seconds: 0, path: "/v2/" };
+  const seen = await play(side, system, signal);
+  if (seen.statuses["401"] !== count) {
+    throw new Error(`guesses of ${kind} names got ${JSON.stringify(seen.statuses)}`);
+  }
+  return seen;
+}
+
 /** How long the clients' requests take while somebody attacks. Throws if one of them fails. */
 export async function during(
   attack: Attack,
@@ -14,13 +41,8 @@ export async function during(
   path: string,
   { seconds, signal }: { seconds: number; signal: AbortSignal },
 ): Promise<Seen> {
-  const run = async (part: Pick<Side, "kind" | "rate" | "addresses" | "seconds">) => {
-    const { port, caFile, user } = system;
-    const side: Side = { ...part, port, caFile, path, authorization: basic(...user) };
-    const program = join(import.meta.dirname, "../programs/attack.ts");
-    const command = [process.execPath, "--import", "tsx", program, JSON.stringify(side)];
-    return JSON.parse(await runBeside(system, command, { signal })) as Seen;
-  };
+  const run = (part: Pick<Side, "kind" | "rate" | "addresses" | "seconds">) =>
+    play({ ...part, path }, system, signal);
   // The attack begins before the clients do, and ends after them.
   const attacking = attack === undefined ? undefined : run({ ...attack, seconds: seconds + 5 });
   await new Promise((resolve) => setTimeout(resolve, attack === undefined ? 0 : 4_000));

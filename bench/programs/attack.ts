@@ -10,15 +10,17 @@ import { connect, type TLSSocket } from "node:tls";
 export interface Side {
   /**
    * `paced` are eight clients that are logged in and ask ten times a second each; `wrong` and `none`
-   * ask with wrong passwords and without any; `half` keeps connections with half a request open.
+   * ask with wrong passwords and without any; `half` keeps connections with half a request open;
+   * `known` and `unknown` try passwords of a user and of nobody, one after the other, each from
+   * another address.
    */
-  kind: "paced" | "wrong" | "none" | "half";
+  kind: "paced" | "wrong" | "none" | "half" | "known" | "unknown";
   port: number;
   caFile: string;
   path: string;
   authorization: string;
   seconds: number;
-  /** Requests a second; of `half`, connections at a time. */
+  /** Requests a second; of `half`, connections at a time; of `known` and `unknown`, guesses. */
   rate: number;
   /** How many addresses it comes from; `half` from one. */
   addresses: number;
@@ -57,6 +59,23 @@ function ask(agent: Agent, localAddress: string, authorization: string): Promise
   });
 }
 
+/** A wrong password of a user that there is, or of nobody. */
+function guess(isKnown: boolean, password: string): string {
+  const name = isKnown ? "bench" : `nobody-${password}`;
+  return `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`;
+}
+
+/** From many addresses, and slowly, so that no limit is reached. */
+async function guessSlowly(): Promise<void> {
+  for (let number = 0; number < side.rate; number += 1) {
+    const agent = new Agent();
+    const address = `127.${1 + (number % 250)}.0.1`;
+    await ask(agent, address, guess(side.kind === "known", `${Date.now()}-${number}`));
+    agent.destroy();
+    await pause(100);
+  }
+}
+
 /** One client after another, each with a connection of its own, begins at another moment. */
 async function pacedClient(number: number, count: number, perSecond: number): Promise<void> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -65,9 +84,7 @@ async function pacedClient(number: number, count: number, perSecond: number): Pr
   let next = performance.now() + (interval * number) / count;
   while (next < end) {
     await pause(next - performance.now());
-    const guess = `${number}-${next}`;
-    const name = number % 2 === 0 ? "bench" : `nobody-${guess}`;
-    const wrong = `Basic ${Buffer.from(`${name}:${guess}`).toString("base64")}`;
+    const wrong = guess(number % 2 === 0, `${number}-${next}`);
     const own = side.kind === "wrong" ? wrong : side.kind === "none" ? "" : side.authorization;
     await ask(agent, address, own);
     next = Math.max(next + interval, performance.now() - interval);
@@ -97,6 +114,7 @@ async function half(number: number): Promise<void> {
 }
 
 async function run(): Promise<void> {
+  if (side.kind === "known" || side.kind === "unknown") return guessSlowly();
   if (side.kind === "half") {
     await Promise.all(Array.from({ length: side.rate }, (_, number) => half(number)));
     return;
