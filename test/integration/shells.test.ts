@@ -1,4 +1,5 @@
 /** What a user's shell, another run or a crash leaves there is no stack trace, and no other stack's end. */
+import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -140,6 +141,14 @@ describe("npm run up", () => {
       ...["ps", "--quiet", "--filter", `label=private-registry=${checkout.installation}`],
     ]);
     expect(stdout.split("\n")).toHaveLength(3);
+    // Nothing of earlier states, which may have keys that are retired by now.
+    const kept = join(checkout.folder, ".private-registry/state/.pulumi");
+    const history = await readdir(join(kept, "history/private-registry", checkout.stackName));
+    expect(history.map((name) => name.replace(/^.*-\d+\./, "")).sort()).toEqual([
+      "checkpoint.json",
+      "history.json",
+    ]);
+    expect(existsSync(join(kept, "backups/private-registry", checkout.stackName))).toBe(false);
   });
 
   it("says how a broken state is brought back, and goes on with it as told", async () => {
