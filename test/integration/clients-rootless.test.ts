@@ -105,6 +105,24 @@ describe("a machine with a Docker of the user's own", () => {
     await machine.exec("[ ! -e /home/alice/.config/docker/certs.d ]");
   });
 
+  it("leads root out of the user's home by no link", async () => {
+    const folder = "/home/alice/.config/docker/certs.d";
+    await machine.exec("mkdir /etc/victim; echo theirs >/etc/victim/kept");
+    const link = `mkdir -p ${folder}; ln -s /etc/victim ${folder}/hub.test`;
+    await machine.exec(link, { user: "alice" });
+    const options = { stdin: script(), user: "alice", reject: false };
+    const { exitCode, stderr } = await machine.exec("sh -s -- apply", options);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(
+      `${folder}/hub.test/ca.crt: cannot be written, as the line above says`,
+    );
+    expect((await machine.exec("ls -A /etc/victim")).stdout).toBe("kept\n");
+
+    // What it has made for the name with the port is in the home, and goes as well.
+    await run("sh -s -- remove");
+    await machine.exec(`rm -r /etc/victim ${folder}`);
+  });
+
   it("is byte for byte as before once the registry is removed", async () => {
     await run("sh -s -- apply");
     await run("sh -s -- remove");

@@ -113,7 +113,8 @@ describe.each(Object.entries(variants))("the script for %s", (_, text) => {
   });
 
   it("has nothing that shellcheck objects to", () => {
-    const { error, stdout } = spawnSync("shellcheck", ["--shell=sh", "-"], {
+    // Lines for other shells are single-quoted on purpose (SC2016).
+    const { error, stdout } = spawnSync("shellcheck", ["--shell=sh", "--exclude=SC2016", "-"], {
       input: text,
       encoding: "utf8",
     });

@@ -119,12 +119,12 @@ overwrite() {
       'make some room there, then run this again'
     return 1
   fi
-  if cat "$2" >"$1"; then
+  if as_owner "$1" 'cat >"$path"' <"$2"; then
     end_overwriting "$state/overwriting"
     rm -f "$2"
     return
   fi
-  cat "$state/overwriting/old" 2>/dev/null >"$1" || :
+  as_owner "$1" 'cat >"$path"' <"$state/overwriting/old" 2>/dev/null || :
   if same_bytes "$1" "$state/overwriting/old"; then
     end_overwriting "$state/overwriting"
     case $1 in
@@ -143,7 +143,7 @@ overwrite() {
 keep_both() (
   umask 077
   mkdir "$state/overwriting.new" && cd "$state/overwriting.new" || exit
-  printf '%s' "$1" >path && cat "$1" >old && cat "$2" >new || exit
+  printf '%s' "$1" >path && as_owner "$1" 'cat "$path"' >old && cat "$2" >new || exit
   sync old 2>/dev/null || sync
 )
 
@@ -168,7 +168,7 @@ recover_files() {
     case $(cat "$each/new" && printf .) in
       "$content".) ;;
       "$content"*)
-        if ! cat "$each/old" >"$half" || ! same_bytes "$half" "$each/old"; then
+        if ! as_owner "$half" 'cat >"$path"' <"$each/old" || ! same_bytes "$half" "$each/old"; then
           complain "$half: a run that was cut off has left it unfinished, and now it cannot be written," \\
             "as the line above says; all it held is in $each/old"
           return 1

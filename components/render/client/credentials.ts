@@ -28,7 +28,6 @@ done
 #   action=put       prints the file with that entry as the registry's
 #   action=drop      prints the file without the registry's entry
 # It ends with exit code 3 if the file is no JSON.
-# shellcheck disable=SC2016 # awk's
 credentials_awk='
 function wrong() { exit 3 }
 function skip(count,   skipped) {

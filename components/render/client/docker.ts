@@ -54,11 +54,9 @@ set_up_rootless_docker() {
   elif ! [ -d "$home/.config/docker" ]; then
     return
   fi
-  owner=$uid:$(id -g "$user")
   for registry in $registries; do
     place_ca "$home/.config/docker/certs.d/$registry"
   done
-  owner=
   later=
   say_trusts "docker of $user"
 }

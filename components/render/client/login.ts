@@ -33,7 +33,6 @@ home_of() {
 
 # USER COMMAND: runs a line of shell as that user, for at most a minute.
 run_as() {
-  # shellcheck disable=SC2016 # that shell's
   set -- "$1" "PATH=\\$PATH:\\$HOME/bin:\\$HOME/.local/bin
 $2"
   if [ "$1" = root ]; then

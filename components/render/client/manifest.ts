@@ -31,8 +31,6 @@ left=
 unfinished=
 # What a check has found, one line for each.
 found=
-# Who is to own what is made, "1000:1000"; root if empty.
-owner=
 
 say() {
   printf '%s\\n' "$*"
@@ -114,9 +112,24 @@ want_folder() {
 make_folder() {
   [ ! -d "$1" ] || return 0
   make_folder "\${1%/*}"
-  mkdir "$1"
-  [ -z "$owner" ] || chown "$owner" "$1"
+  as_owner "$1" 'mkdir "$path"' || fail "$1: cannot be made, as the line above says"
 }
+
+# PATH LINE: runs a line of shell about "$path". In a home, as whose home it is: a link that was
+# planted there would lead root anywhere.
+as_owner() (
+  path=$1
+  owner=root
+  case $path in
+    */.config | */.config/*) owner=$(stat -c %U "\${path%%/.config*}" 2>/dev/null || echo root) ;;
+  esac
+  if [ "$owner" = root ]; then
+    eval "$2"
+  else
+    export path
+    run_as "$owner" "$2"
+  fi
+)
 
 # FILE: an empty one for what not everybody may read.
 make_private() {
@@ -159,7 +172,7 @@ unremember() {
 
 # FILE: sets $content to all bytes of it, with the end of its last line if it has one.
 read_file() {
-  content=$(cat "$1" && printf .) && content=\${content%.}
+  content=$(as_owner "$1" 'cat "$path" && printf .') && content=\${content%.}
 }
 
 # FILE STATE...: sets $text to the longest text that the scripts with these folders are known to have
@@ -210,7 +223,7 @@ find_aside() {
 
 # FILE: moves away what somebody else has written there, and says so.
 save_aside() {
-  find_aside "$1" && mv "$1" "$aside" || return
+  find_aside "$1" && as_owner "$1" 'cat "$path"' >"$aside" && as_owner "$1" 'rm -f "$path"' || return
   say "$1: somebody has changed it since this script wrote it; what it held is now $aside"
 }
 
@@ -236,11 +249,10 @@ place() {
   if [ -f "$1" ]; then due_in_store "$1" --fresh; else due_in_store "$1"; fi
   is_own "$1" || remember "$1" "$2$newline"
   unfinished=\${1%/*}/.private-registry-new
-  rm -f "$unfinished"
   if is_secret "$1" "$new"; then set -- "$1" "$2" 077; fi
-  (umask "\${3:-022}" && printf '%s' "$new" >"$unfinished")
-  [ -z "$owner" ] || chown "$owner" "$unfinished"
-  mv -f "$unfinished" "$1"
+  printf '%s' "$new" | as_owner "$1" "umask \${3:-022}"' && new=\${path%/*}/.private-registry-new &&
+    rm -f "$new" && cat >"$new" && mv -f "$new" "$path"' ||
+    fail "$1: cannot be written, as the line above says"
   unfinished=
   settle "$1"
 }
@@ -361,7 +373,7 @@ forget_file() {
     elif find_written "$1" "$state"; then
       rest=\${content%%"$text"*}\${content#*"$text"}
       if [ -z "$(printf '%s' "$rest" | tr -d '[:space:]')" ]; then
-        rm -f "$1"
+        as_owner "$1" 'rm -f "$path"'
       else
         make_private "$state/file.new" &&
           printf '%s' "$rest" >"$state/file.new" &&
@@ -371,7 +383,7 @@ forget_file() {
     elif [ -n "$content" ]; then
       save_aside "$1"
     else
-      rm -f "$1"
+      as_owner "$1" 'rm -f "$path"'
     fi
   fi || return
   unremember "$1"
@@ -400,7 +412,7 @@ hand_over() {
 forget_folder() {
   # What a killed run was writing.
   rm -f "$1/.private-registry-new"
-  if rmdir "$1" 2>/dev/null || [ ! -d "$1" ] || others_want "folder $1"; then
+  if as_owner "$1" 'rmdir "$path"' 2>/dev/null || [ ! -d "$1" ] || others_want "folder $1"; then
     return
   fi
   # Somebody else uses it by now, unless something in it could not be taken away.

@@ -264,7 +264,6 @@ mend_pull() {
       ;;
     # These ask the registry themselves.
     podman | containerd)
-      # shellcheck disable=SC2016 # that shell's
       proxy=$(run_as "$account" 'printf "%s %s" "\${HTTPS_PROXY:-\${https_proxy:-}}" \\
         "\${NO_PROXY:-\${no_proxy:-}}"' 2>/dev/null) || :
       ;;

@@ -127,8 +127,6 @@ left=
 unfinished=
 # What a check has found, one line for each.
 found=
-# Who is to own what is made, "1000:1000"; root if empty.
-owner=
 
 say() {
   printf '%s\n' "$*"
@@ -210,9 +208,24 @@ want_folder() {
 make_folder() {
   [ ! -d "$1" ] || return 0
   make_folder "${1%/*}"
-  mkdir "$1"
-  [ -z "$owner" ] || chown "$owner" "$1"
+  as_owner "$1" 'mkdir "$path"' || fail "$1: cannot be made, as the line above says"
 }
+
+# PATH LINE: runs a line of shell about "$path". In a home, as whose home it is: a link that was
+# planted there would lead root anywhere.
+as_owner() (
+  path=$1
+  owner=root
+  case $path in
+    */.config | */.config/*) owner=$(stat -c %U "${path%%/.config*}" 2>/dev/null || echo root) ;;
+  esac
+  if [ "$owner" = root ]; then
+    eval "$2"
+  else
+    export path
+    run_as "$owner" "$2"
+  fi
+)
 
 # FILE: an empty one for what not everybody may read.
 make_private() {
@@ -255,7 +268,7 @@ unremember() {
 
 # FILE: sets $content to all bytes of it, with the end of its last line if it has one.
 read_file() {
-  content=$(cat "$1" && printf .) && content=${content%.}
+  content=$(as_owner "$1" 'cat "$path" && printf .') && content=${content%.}
 }
 
 # FILE STATE...: sets $text to the longest text that the scripts with these folders are known to have
@@ -306,7 +319,7 @@ find_aside() {
 
 # FILE: moves away what somebody else has written there, and says so.
 save_aside() {
-  find_aside "$1" && mv "$1" "$aside" || return
+  find_aside "$1" && as_owner "$1" 'cat "$path"' >"$aside" && as_owner "$1" 'rm -f "$path"' || return
   say "$1: somebody has changed it since this script wrote it; what it held is now $aside"
 }
 
@@ -332,11 +345,10 @@ place() {
   if [ -f "$1" ]; then due_in_store "$1" --fresh; else due_in_store "$1"; fi
   is_own "$1" || remember "$1" "$2$newline"
   unfinished=${1%/*}/.private-registry-new
-  rm -f "$unfinished"
   if is_secret "$1" "$new"; then set -- "$1" "$2" 077; fi
-  (umask "${3:-022}" && printf '%s' "$new" >"$unfinished")
-  [ -z "$owner" ] || chown "$owner" "$unfinished"
-  mv -f "$unfinished" "$1"
+  printf '%s' "$new" | as_owner "$1" "umask ${3:-022}"' && new=${path%/*}/.private-registry-new &&
+    rm -f "$new" && cat >"$new" && mv -f "$new" "$path"' ||
+    fail "$1: cannot be written, as the line above says"
   unfinished=
   settle "$1"
 }
@@ -457,7 +469,7 @@ forget_file() {
     elif find_written "$1" "$state"; then
       rest=${content%%"$text"*}${content#*"$text"}
       if [ -z "$(printf '%s' "$rest" | tr -d '[:space:]')" ]; then
-        rm -f "$1"
+        as_owner "$1" 'rm -f "$path"'
       else
         make_private "$state/file.new" &&
           printf '%s' "$rest" >"$state/file.new" &&
@@ -467,7 +479,7 @@ forget_file() {
     elif [ -n "$content" ]; then
       save_aside "$1"
     else
-      rm -f "$1"
+      as_owner "$1" 'rm -f "$path"'
     fi
   fi || return
   unremember "$1"
@@ -496,7 +508,7 @@ hand_over() {
 forget_folder() {
   # What a killed run was writing.
   rm -f "$1/.private-registry-new"
-  if rmdir "$1" 2>/dev/null || [ ! -d "$1" ] || others_want "folder $1"; then
+  if as_owner "$1" 'rmdir "$path"' 2>/dev/null || [ ! -d "$1" ] || others_want "folder $1"; then
     return
   fi
   # Somebody else uses it by now, unless something in it could not be taken away.
@@ -687,12 +699,12 @@ overwrite() {
       'make some room there, then run this again'
     return 1
   fi
-  if cat "$2" >"$1"; then
+  if as_owner "$1" 'cat >"$path"' <"$2"; then
     end_overwriting "$state/overwriting"
     rm -f "$2"
     return
   fi
-  cat "$state/overwriting/old" 2>/dev/null >"$1" || :
+  as_owner "$1" 'cat >"$path"' <"$state/overwriting/old" 2>/dev/null || :
   if same_bytes "$1" "$state/overwriting/old"; then
     end_overwriting "$state/overwriting"
     case $1 in
@@ -711,7 +723,7 @@ overwrite() {
 keep_both() (
   umask 077
   mkdir "$state/overwriting.new" && cd "$state/overwriting.new" || exit
-  printf '%s' "$1" >path && cat "$1" >old && cat "$2" >new || exit
+  printf '%s' "$1" >path && as_owner "$1" 'cat "$path"' >old && cat "$2" >new || exit
   sync old 2>/dev/null || sync
 )
 
@@ -736,7 +748,7 @@ recover_files() {
     case $(cat "$each/new" && printf .) in
       "$content".) ;;
       "$content"*)
-        if ! cat "$each/old" >"$half" || ! same_bytes "$half" "$each/old"; then
+        if ! as_owner "$half" 'cat >"$path"' <"$each/old" || ! same_bytes "$half" "$each/old"; then
           complain "$half: a run that was cut off has left it unfinished, and now it cannot be written," \
             "as the line above says; all it held is in $each/old"
           return 1
@@ -932,11 +944,9 @@ set_up_rootless_docker() {
   elif ! [ -d "$home/.config/docker" ]; then
     return
   fi
-  owner=$uid:$(id -g "$user")
   for registry in $registries; do
     place_ca "$home/.config/docker/certs.d/$registry"
   done
-  owner=
   later=
   say_trusts "docker of $user"
 }
@@ -2059,7 +2069,6 @@ done
 #   action=put       prints the file with that entry as the registry's
 #   action=drop      prints the file without the registry's entry
 # It ends with exit code 3 if the file is no JSON.
-# shellcheck disable=SC2016 # awk's
 credentials_awk='
 function wrong() { exit 3 }
 function skip(count,   skipped) {
@@ -2617,7 +2626,6 @@ home_of() {
 
 # USER COMMAND: runs a line of shell as that user, for at most a minute.
 run_as() {
-  # shellcheck disable=SC2016 # that shell's
   set -- "$1" "PATH=\$PATH:\$HOME/bin:\$HOME/.local/bin
 $2"
   if [ "$1" = root ]; then
@@ -3057,7 +3065,6 @@ mend_pull() {
       ;;
     # These ask the registry themselves.
     podman | containerd)
-      # shellcheck disable=SC2016 # that shell's
       proxy=$(run_as "$account" 'printf "%s %s" "${HTTPS_PROXY:-${https_proxy:-}}" \
         "${NO_PROXY:-${no_proxy:-}}"' 2>/dev/null) || :
       ;;
