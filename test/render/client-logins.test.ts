@@ -546,30 +546,34 @@ describe.each(["dash", "bash", "busybox sh"])(
       expect(JSON.parse(read())).toEqual(JSON.parse(text));
     });
 
-    it.each(Object.entries(alive))("leave no other's login in a helper: %s", (_, other) => {
-      const kept = () => JSON.parse(readFileSync(join(folder, "home/kept"), "utf8")) as unknown;
-      const helped = ({ login }: Run) => ({ Username: login?.user, Secret: login?.password });
-      const text = '{"credsStore": "kept"}';
-      for (const hers of [false, true]) {
-        for (const [first, last, all] of [
-          [old, other, [old, other]],
-          [other, old, [old, other]],
-          [old, other, [old, other, old]],
-        ] as const) {
-          rmSync(join(folder, "home/kept"), { force: true });
-          write(text);
-          if (hers) logIn(registry, "alice", "hers");
-          const start = read();
-          for (const each of all) apply(each);
-          remove(first);
-          expect(kept()).toMatchObject(helped(last));
-          remove(last);
-          if (hers) expect(kept()).toMatchObject({ Username: "alice", Secret: "hers" });
-          else expect(existsSync(join(folder, "home/kept"))).toBe(false);
-          if (all.length === 2) expect(read()).toBe(start);
-        }
-      }
-    });
+    const helperCases = Object.entries(alive).flatMap(([who, other]) =>
+      [
+        { order: "the first goes first", all: [old, other], first: old, last: other },
+        { order: "the first goes last", all: [old, other], first: other, last: old },
+        { order: "the first comes again", all: [old, other, old], first: old, last: other },
+      ].flatMap((one) =>
+        [false, true]
+          .map((isHers) => ({ who, isHers, ...one }))
+          .filter(() => shell === "dash" || one.order === "the first comes again"),
+      ),
+    );
+    it.each(helperCases)(
+      "leave no other's login in a helper: $who, $order, after somebody's: $isHers",
+      ({ isHers, all, first, last }) => {
+        const kept = () => JSON.parse(readFileSync(join(folder, "home/kept"), "utf8")) as unknown;
+        const helped = ({ login }: Run) => ({ Username: login?.user, Secret: login?.password });
+        write('{"credsStore": "kept"}');
+        if (isHers) logIn(registry, "alice", "hers");
+        const start = read();
+        for (const each of all) apply(each);
+        remove(first);
+        expect(kept()).toMatchObject(helped(last));
+        remove(last);
+        if (isHers) expect(kept()).toMatchObject({ Username: "alice", Secret: "hers" });
+        else expect(existsSync(join(folder, "home/kept"))).toBe(false);
+        if (all.length === 2) expect(read()).toBe(start);
+      },
+    );
   },
 );
 
