@@ -121,6 +121,13 @@ ${authorization(conf)}
         "~^(?<name>[A-Za-z0-9][A-Za-z0-9._@-]{0,63})$" $name;
     }
 
+    # With what every client begins: there is nothing to remember, and nobody to wait for.
+    map "$access $credentials" $is_unasked {
+        default 0;
+        "pull " 1;
+        "push " 1;
+    }
+
     map $refusal $challenge {
         default '${challenge(conf)}';
         busy "";
@@ -261,6 +268,7 @@ ${conf.anonymousPull ? tokenLocations : ""}
             proxy_cache remembered;
             proxy_cache_key "$realpath_root $access $credentials";
             proxy_cache_valid 200 204 365d; # as long as it is used
+            proxy_cache_bypass $is_unasked;
             ${oneCheck}
         }
 
