@@ -24,7 +24,7 @@ import { handshakes } from "./loads/handshakes";
 import { makeLayer, type Layer } from "./loads/layer";
 import { pullLayer, type Pull } from "./loads/pull";
 import { pushLayer, pushManifest, pushSmallLayers, temporaryFiles } from "./loads/push";
-import { headManifest, type RequestLoad } from "./loads/requests";
+import { askForChallenge, headManifest, type RequestLoad } from "./loads/requests";
 import { beyond, takeTurns } from "./loads/rounds";
 import { memoryMiB } from "./loads/usage";
 
@@ -179,6 +179,18 @@ async function measureRequests({ ours, recipe, plan, progress, signal }: Running
       cheap: ask("cheap", recipe, recipe.cheapUser),
     }),
   );
+  const challenges: Record<"ours" | "recipe", RequestLoad[]> = { ours: [], recipe: [] };
+  const challenge = (name: keyof typeof challenges, system: System) => async () => {
+    const load = await askForChallenge(system, { seconds: plan.loadSeconds, signal });
+    challenges[name].push(load);
+    return load.perSecond;
+  };
+  await progress.step({ title: "Requests without credentials, 16 connections" }, () =>
+    takeTurns(plan.rounds, signal, {
+      ours: challenge("ours", ours),
+      recipe: challenge("recipe", recipe),
+    }),
+  );
   const perSecond = (name: keyof typeof loads) => loads[name].map((load) => load.perSecond);
   const p99 = (name: keyof typeof loads) => loads[name].map((load) => load.p99Milliseconds);
   return [
@@ -204,6 +216,15 @@ async function measureRequests({ ours, recipe, plan, progress, signal }: Running
       ours: perSecond("ours"),
       recipe: perSecond("cheap"),
       against: "recipe",
+    },
+    {
+      name: "without credentials, 99th percentile",
+      unit: "ms",
+      ours: challenges.ours.map((load) => load.p99Milliseconds),
+      recipe: challenges.recipe.map((load) => load.p99Milliseconds),
+      against: "recipe",
+      target: { atMost: 1 },
+      remark: "with which every client begins",
     },
   ] satisfies Measurement[];
 }

@@ -26,6 +26,32 @@ export async function headManifest(
   return parseApacheBench(output);
 }
 
+/** Requests without credentials, with which every client begins; 16 kept connections. */
+export async function askForChallenge(
+  system: System,
+  options: { seconds: number; signal: AbortSignal },
+): Promise<RequestLoad> {
+  const output = await runBeside(
+    system,
+    [
+      ...["ab", "-k", "-q", "-c", "16", "-t", String(options.seconds), "-n", "1000000"],
+      `${origin(system)}/v2/`,
+    ],
+    { signal: options.signal },
+  );
+  return parseChallenges(output);
+}
+
+/** What `ab` tells. Throws if any request was answered with success. */
+export function parseChallenges(output: string): RequestLoad {
+  const refused = /^Non-2xx responses:\s+(\d+)\n/m.exec(output);
+  const complete = /^Complete requests:\s+(\d+)/m.exec(output);
+  if (refused === null || refused[1] !== complete?.[1]) {
+    throw new Error(`requests without credentials: expected only refusals, got:\n${output}`);
+  }
+  return parseApacheBench(output.replace(refused[0], ""));
+}
+
 /** What `ab` tells. Throws if any request failed or had another answer than 2xx. */
 export function parseApacheBench(output: string): RequestLoad {
   const number = (pattern: RegExp) => Number(pattern.exec(output)?.[1] ?? "NaN");

@@ -3,7 +3,7 @@ import { registryRules } from "../../components/rules/registry";
 import { findProblems } from "../../components/validation";
 import { changedBy, groups, kinds } from "../../bench/loads/changes";
 import { parseSTime } from "../../bench/loads/handshakes";
-import { parseApacheBench } from "../../bench/loads/requests";
+import { parseApacheBench, parseChallenges } from "../../bench/loads/requests";
 import { beyond, takeTurns } from "../../bench/loads/rounds";
 import { parseCgroup } from "../../bench/loads/usage";
 
@@ -25,6 +25,14 @@ test("ApacheBench's report is read, and no failed or refused request is taken fo
     "apr_socket_recv: Connection refused (111)",
   ]) {
     expect(() => parseApacheBench(bad)).toThrow("expected only successes");
+  }
+});
+
+test("of requests without credentials, every one must be refused", () => {
+  const refused = `${report}Non-2xx responses:      9217\n`;
+  expect(parseChallenges(refused)).toEqual({ perSecond: 3072.21, p99Milliseconds: 34 });
+  for (const bad of [report, refused.replace("9217\nFailed", "9218\nFailed")]) {
+    expect(() => parseChallenges(bad)).toThrow("expected only refusals");
   }
 });
 
