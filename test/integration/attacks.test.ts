@@ -228,7 +228,12 @@ describe("requests that are sent by half", () => {
 
 describe("more connections than there can be", () => {
   it("are refused, and nginx lives on", async () => {
-    const before = await docker("top", nginx, "-o", "pid,args");
+    // Not the process that looks through the cache once, a minute after the start.
+    const processes = async () => {
+      const all = await docker("top", nginx, "-o", "pid,args");
+      return all.split("\n").filter((line) => /master|worker/.test(line));
+    };
+    const before = await processes();
     const { address } = await nginxInside();
     const sockets = Array.from({ length: 9_500 }, () =>
       connectPlain(nginxPort, address)
@@ -238,7 +243,7 @@ describe("more connections than there can be", () => {
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     for (const socket of sockets) socket.destroy();
     await expect.poll(() => status(pusher).catch(String), { timeout: 30_000 }).toBe(200);
-    expect(await docker("top", nginx, "-o", "pid,args")).toBe(before);
+    expect(await processes()).toEqual(before);
   });
 });
 

@@ -5,9 +5,15 @@ import { setTimeout } from "node:timers/promises";
 import { connect } from "node:tls";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { nginxPort } from "../../components/render/layout";
 import { Deployment, type Settings } from "../support/deployment";
-import { createNetwork, derivedImage, docker, freePort, serving } from "../support/engine";
+import {
+  createNetwork,
+  derivedImage,
+  docker,
+  freePort,
+  runningNginx,
+  serving,
+} from "../support/engine";
 import { digest, RegistryClient, type RegistryClientOptions } from "../support/registry-client";
 import { startTraffic } from "../support/traffic";
 import { startDownload, startUpload } from "../support/transfers";
@@ -149,7 +155,7 @@ describe("a new nginx image", () => {
     const broken = await derive(
       "nginx:1.30",
       `program=$(command -v nginx); mv "$program" "$program.real"
-printf '#!/bin/sh\ncase $* in *-t*) exec nginx.real "$@" ;; esac\necho no such luck >&2\nexit 3\n' >"$program"
+printf '#!/bin/sh\ncase $* in *-t*|*auth.conf*) exec nginx.real "$@" ;; esac\necho no such luck >&2\nexit 3\n' >"$program"
 chmod +x "$program"`,
     );
     const images = { ...(settings.images as object), nginx: broken };
@@ -160,6 +166,24 @@ chmod +x "$program"`,
     expect(failure).toContain("no such luck");
     expect(failures).toEqual([]);
     expect(await ids()).toEqual(before);
+  });
+
+  it("in which no password can be checked fails up with its words, and logins go on", async () => {
+    const before = await ids();
+    const broken = await derive(
+      "nginx:1.30",
+      `program=$(command -v nginx); mv "$program" "$program.real"
+printf '#!/bin/sh\ncase $* in *auth.conf*) echo no such luck >&2; exit 3 ;; esac\nexec nginx.real "$@"\n' >"$program"
+chmod +x "$program"`,
+    );
+    const images = { ...(settings.images as object), nginx: broken };
+    const failure = await deployment.failingUp({ ...settings, images });
+    expect(failure).toContain("The container that checks passwords does not start");
+    expect(failure).toContain("no such luck");
+    expect(await ids()).toEqual(before);
+    const wrong = { user: ["alice", "not hers"] as const };
+    expect((await new RegistryClient(options).request("GET", path, wrong)).status).toBe(401);
+    await expectServed();
   });
 });
 
@@ -279,15 +303,8 @@ function imageId(reference: string): Promise<string> {
 
 /** Waits until a second nginx container runs, which cannot have the port yet. */
 async function newNginxRuns(): Promise<void> {
-  const label = `label=private-registry=${deployment.installation}`;
   await expect
-    .poll(
-      async () => {
-        const filters = ["--filter", label, "--filter", `expose=${nginxPort}`];
-        return (await docker("ps", "--quiet", ...filters)).split("\n").length;
-      },
-      { timeout: 60_000 },
-    )
+    .poll(async () => (await runningNginx(deployment.installation)).length, { timeout: 60_000 })
     .toBe(2);
 }
 

@@ -115,7 +115,7 @@ describe("a configuration that nginx refuses only when it is to reload", () => {
       });
       expect(exitCode).toBe(1);
       expect(all).toContain("nginx does not take the new configuration");
-      expect(all).toContain('limit_req "logins" uses the "$uri" key while previously it used');
+      expect(all).toContain('limit_req "login_from" uses the "$uri" key while previously it used');
       expect(await docker("exec", nginx, "sh", "-c", nginxHealthCommand)).toBe("");
     } finally {
       await docker("rm", "--force", "--volumes", nginx);

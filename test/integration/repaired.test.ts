@@ -114,6 +114,15 @@ describe("by hand", () => {
     await expectRepair();
   });
 
+  it("the container that checks passwords is stopped, or removed", async () => {
+    const { auth } = await serving(checkout.installation);
+    await docker("stop", auth?.Id ?? "");
+    await expectRepair();
+    const { auth: started } = await serving(checkout.installation);
+    await docker("rm", "--force", started?.Id ?? "");
+    await expectRepair();
+  });
+
   it("nginx is taken off its network, or the network is removed", async () => {
     const { nginx } = await ids();
     const format = "{{range $name, $network := .NetworkSettings.Networks}}{{$name}}{{end}}";
@@ -132,7 +141,8 @@ describe("by hand", () => {
       await volumeAt(registry, "/etc/private-registry"),
       await volumeAt(nginx, "/run/registry"),
     ];
-    await docker("rm", "--force", nginx, registry);
+    const { auth } = await serving(checkout.installation);
+    await docker("rm", "--force", nginx, registry, auth?.Id ?? "");
     await docker("volume", "rm", ...volumes);
     await expectRepair();
   });

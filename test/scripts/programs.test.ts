@@ -42,7 +42,7 @@ describe("programs of tests and measurements", () => {
         .flatMap((name) => {
           const source = readFileSync(join(checkout, folder, name), "utf8");
           const calls = source.matchAll(
-            /(?:\b(?:execa|spawn)\(\s*|\bfile: |runBeside\([^[]*\[\s*(?:\.\.\.\[)?)"([^"]+)"/g,
+            /(?:\b(?:execa|spawn)\(\s*|\bfile: |runBeside\([^[;]*\[\s*(?:\.\.\.\[)?)"([^"]+)"/g,
           );
           return [...calls].map(([, program = ""]) => program);
         }),

@@ -53,9 +53,20 @@ export async function running(installation: string): Promise<Container[]> {
   return all.filter(({ State }) => State.Running);
 }
 
+/** Whether it is nginx's container, which reads the images, or with `RW` the registry's. */
+function hasImages({ Mounts }: Container, { RW }: { RW: boolean }): boolean {
+  return Mounts.some((mount) => mount.Destination === dataFolder && mount.RW === RW);
+}
+
+/** The nginx containers of an installation that run: two while one takes the other's place. */
+export async function runningNginx(installation: string): Promise<Container[]> {
+  return (await running(installation)).filter((one) => hasImages(one, { RW: false }));
+}
+
 /**
- * The containers of an installation, of which exactly these must run; no `auth` in the first version
- * (610e333).
+ * The containers of an installation, of which exactly these must run: one of nginx and one of the
+ * registry. Of auth there is none in the first version (610e333), and after an `up` that failed, which
+ * has left a second one to the next, it is the newest.
  */
 export async function serving(installation: string): Promise<{
   nginx: Container;
@@ -63,17 +74,12 @@ export async function serving(installation: string): Promise<{
   auth: Container | undefined;
 }> {
   const all = await running(installation);
-  const writesImages = ({ Mounts }: Container) =>
-    Mounts.some(({ Destination, RW }) => Destination === dataFolder && RW);
-  const nginx = all.find(({ NetworkSettings }) =>
-    Object.values(NetworkSettings.Ports).some(Boolean),
-  );
-  const registry = all.find(writesImages);
-  const auth = all.find((one) => one !== nginx && one !== registry);
-  const expected = [nginx, registry, auth].filter((one) => one !== undefined);
-  if (nginx === undefined || registry === undefined || all.length !== expected.length) {
-    throw new Error(`${installation}: expected nginx, a registry and auth, got ${all.length}`);
+  const [nginx, ...secondNginx] = all.filter((one) => hasImages(one, { RW: false }));
+  const [registry, ...secondRegistry] = all.filter((one) => hasImages(one, { RW: true }));
+  if (nginx === undefined || registry === undefined || secondNginx[0] || secondRegistry[0]) {
+    throw new Error(`${installation}: expected nginx and a registry, got ${all.length} containers`);
   }
+  const auth = all.find((one) => one !== nginx && one !== registry);
   return { nginx, registry, auth };
 }
 

@@ -27,7 +27,21 @@ export function requireAllowed(program: string): void {
 
 /** Words of the shell's own at the beginning of a command. */
 const shellWords = new Set([
-  ...[":", "[", "cd", "echo", "exit", "export", "false", "kill", "printf", "read", "set", "shift"],
+  ...[
+    ":",
+    "[",
+    "cd",
+    "command",
+    "echo",
+    "exit",
+    "export",
+    "false",
+    "kill",
+    "printf",
+    "read",
+    "set",
+    "shift",
+  ],
   ...["test", "trap", "true", "umask", "unset", "wait", "do", "done", "else", "fi", "for", "if"],
   ...["then", "until", "while"],
 ]);
