@@ -392,9 +392,9 @@ describe("two installations of one registry on a machine", () => {
 });
 
 describe("a run that is cut off while it writes", () => {
-  /** Ends the script in the moment in which the file is empty. */
+  /** Ends the script, with its subshells, in the moment in which the file is empty. */
   const killer = (file: string) => `
-[ "$(readlink /proc/$$/fd/1)" != ${file} ] || { kill -9 $PPID; exit; }
+[ "$(readlink /proc/$$/fd/1)" != ${file} ] || kill -9 0
 exec /bin/cat "$@"`;
 
   it.each(["/etc/hosts", yaml])(
@@ -823,7 +823,8 @@ describe("kinds of machines", () => {
 
   it("with a home that has a space in it has rootless Docker's folder there", async () => {
     await machine.exec(
-      "useradd --home-dir '/home/o p s' --create-home ops; mkdir -p '/home/o p s/.config/docker'",
+      "useradd --home-dir '/home/o p s' --create-home ops; mkdir -p '/home/o p s/.config/docker'; " +
+        "chown -R ops: '/home/o p s'",
     );
     const before = await listing(machine);
     const stdin = script();
