@@ -1,19 +1,20 @@
-import { spawnSync } from "node:child_process";
 import {
   chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { renderClientScript } from "../../components/render/client-script";
+import { runFunctions } from "../support/client-functions";
 
 // What the clients' script does to files that may hold a secret, and what it reads out of the first
 // version's manifest, in real shells, with a state and a /etc of the test's own.
@@ -38,23 +39,17 @@ interface Run {
 
 /** Runs lines of shell in place of the script's own commands. */
 function run(lines: string, options: Run = {}) {
-  const { shell = "dash", name = "test", env } = options;
-  const text = renderClientScript({
-    ...{ name, hosts: ["hub.test"], httpsPort: 5443, caPem: "CA", login: options.login },
-  });
-  const [program = "", ...shellOptions] = shell.split(" ");
-  const { stdout, stderr, status } = spawnSync(program, [...shellOptions, "-s"], {
-    input: `${text.slice(0, text.lastIndexOf("\n{\n"))}
-      states='${folder}/states' saved='${folder}/saved'
+  const { shell, name = "test", env } = options;
+  return runFunctions(
+    { name, hosts: ["hub.test"], httpsPort: 5443, caPem: "CA", login: options.login },
+    `states='${folder}/states' saved='${folder}/saved'
       state=$states/$name
       command=apply
       mkdir -p "$state"
       read_manifests
       ${lines}`,
-    env: { PATH: `${folder}/bin:${process.env["PATH"] ?? ""}`, ...env },
-    encoding: "utf8",
-  });
-  return { stdout, stderr, status };
+    { shell, env: { PATH: `${folder}/bin:${process.env["PATH"] ?? ""}`, ...env } },
+  );
 }
 
 /** Does so, and expects that nothing goes wrong. */
@@ -206,6 +201,37 @@ describe.each(shells)("hosts.toml with a login, with %s", (shell) => {
     done(removal, { shell });
     expect(read(file)).toBe(theirs);
     expect(modeOf(file)).toBe("600");
+  });
+});
+
+describe("what somebody has put in the place of a file of the script's", () => {
+  const setUp = (file: string) => `place '${file}' CA; ${end}`;
+
+  it.each([
+    ["a link to nowhere", "/nowhere"],
+    ["a link to a file", "/dev/null"],
+  ])("is set aside as it is: %s", (_, target) => {
+    const file = join(folder, "etc/ca.crt");
+    mkdirSync(dirname(file));
+    done(setUp(file));
+    rmSync(file);
+    symlinkSync(target, file);
+    expect(done(removal)).toContain(`what it held is now ${folder}/saved${file}`);
+    expect(existsSync(file)).toBe(false);
+    expect(readlinkSync(`${folder}/saved${file}`)).toBe(target);
+  });
+
+  it("keeps its mode and its time", () => {
+    const file = join(folder, "etc/ca.crt");
+    mkdirSync(dirname(file));
+    done(setUp(file));
+    write(file, "theirs", 0o600);
+    utimesSync(file, 1_000, 1_000);
+    done(removal);
+    const aside = `${folder}/saved${file}`;
+    expect(read(aside)).toBe("theirs");
+    expect(modeOf(aside)).toBe("600");
+    expect(statSync(aside).mtimeMs).toBe(1_000_000);
   });
 });
 

@@ -343,15 +343,20 @@ drop_login() {
   elif is_of_another "$1" "$2"; then
     return 0
   fi
+  now=$(as_before "$now" "$2") || return
+  now=\${now%x}
+}
+
+# TEXT REGISTRY: the text with the entry that $copy has there, or with none; and an x behind it.
+as_before() (
   previous=
   [ ! -e "$copy" ] || previous=$(member "$(cat "$copy")" '"auths"' "$2") || :
   if [ -n "$previous" ]; then
-    now=$(edit_json "$now" put "$2" "$previous" && echo x) || return
+    edit_json "$1" put "$2" "$previous"
   else
-    now=$(edit_json "$now" drop "$2" && echo x) || return
-  fi
-  now=\${now%x}
-}
+    edit_json "$1" drop "$2"
+  fi && echo x
+)
 
 # PROGRAM ACCOUNT: the file without this script's logins; byte for byte as it was if nobody else has
 # changed it.
@@ -537,13 +542,7 @@ hand_over_entry() {
       ;;
     *) is_own_login "$2" "$entry" "$(edit_json "$handed" user "\${2#*/}")" || return 0 ;;
   esac
-  entry=
-  [ ! -e "$copy" ] || entry=$(member "$(cat "$copy")" '"auths"' "\${2#*/}") || :
-  if [ -n "$entry" ]; then
-    handed=$(edit_json "$handed" put "\${2#*/}" "$entry" && echo x) || return
-  else
-    handed=$(edit_json "$handed" drop "\${2#*/}" && echo x) || return
-  fi
+  handed=$(as_before "$handed" "\${2#*/}") || return
   handed=\${handed%x}
 }
 

@@ -115,14 +115,19 @@ make_folder() {
   as_owner "$1" 'mkdir "$path"' || fail "$1: cannot be made, as the line above says"
 }
 
+# PATH: whoever's home it is in, or root.
+owner_of() {
+  case $1 in
+    */.config | */.config/*) stat -c %U "\${1%%/.config*}" 2>/dev/null || echo root ;;
+    *) echo root ;;
+  esac
+}
+
 # PATH LINE: runs a line of shell about "$path". In a home, as whose home it is: a link that was
 # planted there would lead root anywhere.
 as_owner() (
   path=$1
-  owner=root
-  case $path in
-    */.config | */.config/*) owner=$(stat -c %U "\${path%%/.config*}" 2>/dev/null || echo root) ;;
-  esac
+  owner=$(owner_of "$path")
   if [ "$owner" = root ]; then
     eval "$2"
   else
@@ -223,7 +228,12 @@ find_aside() {
 
 # FILE: moves away what somebody else has written there, and says so.
 save_aside() {
-  find_aside "$1" && as_owner "$1" 'cat "$path"' >"$aside" && as_owner "$1" 'rm -f "$path"' || return
+  find_aside "$1" || return
+  if [ "$(owner_of "$1")" = root ]; then
+    mv "$1" "$aside"
+  else
+    as_owner "$1" 'cat "$path"' >"$aside" && as_owner "$1" 'rm -f "$path"'
+  fi || return
   say "$1: somebody has changed it since this script wrote it; what it held is now $aside"
 }
 

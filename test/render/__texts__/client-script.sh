@@ -211,14 +211,19 @@ make_folder() {
   as_owner "$1" 'mkdir "$path"' || fail "$1: cannot be made, as the line above says"
 }
 
+# PATH: whoever's home it is in, or root.
+owner_of() {
+  case $1 in
+    */.config | */.config/*) stat -c %U "${1%%/.config*}" 2>/dev/null || echo root ;;
+    *) echo root ;;
+  esac
+}
+
 # PATH LINE: runs a line of shell about "$path". In a home, as whose home it is: a link that was
 # planted there would lead root anywhere.
 as_owner() (
   path=$1
-  owner=root
-  case $path in
-    */.config | */.config/*) owner=$(stat -c %U "${path%%/.config*}" 2>/dev/null || echo root) ;;
-  esac
+  owner=$(owner_of "$path")
   if [ "$owner" = root ]; then
     eval "$2"
   else
@@ -319,7 +324,12 @@ find_aside() {
 
 # FILE: moves away what somebody else has written there, and says so.
 save_aside() {
-  find_aside "$1" && as_owner "$1" 'cat "$path"' >"$aside" && as_owner "$1" 'rm -f "$path"' || return
+  find_aside "$1" || return
+  if [ "$(owner_of "$1")" = root ]; then
+    mv "$1" "$aside"
+  else
+    as_owner "$1" 'cat "$path"' >"$aside" && as_owner "$1" 'rm -f "$path"'
+  fi || return
   say "$1: somebody has changed it since this script wrote it; what it held is now $aside"
 }
 
@@ -2384,15 +2394,20 @@ drop_login() {
   elif is_of_another "$1" "$2"; then
     return 0
   fi
+  now=$(as_before "$now" "$2") || return
+  now=${now%x}
+}
+
+# TEXT REGISTRY: the text with the entry that $copy has there, or with none; and an x behind it.
+as_before() (
   previous=
   [ ! -e "$copy" ] || previous=$(member "$(cat "$copy")" '"auths"' "$2") || :
   if [ -n "$previous" ]; then
-    now=$(edit_json "$now" put "$2" "$previous" && echo x) || return
+    edit_json "$1" put "$2" "$previous"
   else
-    now=$(edit_json "$now" drop "$2" && echo x) || return
-  fi
-  now=${now%x}
-}
+    edit_json "$1" drop "$2"
+  fi && echo x
+)
 
 # PROGRAM ACCOUNT: the file without this script's logins; byte for byte as it was if nobody else has
 # changed it.
@@ -2578,13 +2593,7 @@ hand_over_entry() {
       ;;
     *) is_own_login "$2" "$entry" "$(edit_json "$handed" user "${2#*/}")" || return 0 ;;
   esac
-  entry=
-  [ ! -e "$copy" ] || entry=$(member "$(cat "$copy")" '"auths"' "${2#*/}") || :
-  if [ -n "$entry" ]; then
-    handed=$(edit_json "$handed" put "${2#*/}" "$entry" && echo x) || return
-  else
-    handed=$(edit_json "$handed" drop "${2#*/}" && echo x) || return
-  fi
+  handed=$(as_before "$handed" "${2#*/}") || return
   handed=${handed%x}
 }
 
