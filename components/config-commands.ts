@@ -2,6 +2,9 @@
 import { join } from "./render/shell";
 import type { Path } from "./rules/schema";
 
+/** The configuration's namespace, whatever the project is called. */
+export const namespace = "private-registry";
+
 /** What a command sets. */
 export interface Target {
   path: Path;
@@ -18,11 +21,17 @@ function pulumiCommand(): string {
 /**
  * The command that sets a value. A secret's value is left out, and then the CLI asks for it; that
  * of a file is read from standard input.
+ *
+ * @param pulumi How Pulumi is called.
  */
-export function setCommand(namespace: string, { path, value, file, secret }: Target): string {
+export function setCommand(
+  namespace: string,
+  { path, value, file, secret }: Target,
+  pulumi = pulumiCommand(),
+): string {
   const flags = secret ? ["--secret"] : [];
   const words = join(["config", "set", ...flags, ...place(namespace, path)]);
-  const command = `${pulumiCommand()} ${words}`;
+  const command = `${pulumi} ${words}`;
   if (file !== undefined) {
     return `${command} < ${file}`;
   }

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import * as bcrypt from "bcryptjs";
-import { setCommand } from "./config-commands";
+import { namespace, setCommand } from "./config-commands";
 import { renderHtpasswd } from "./render/htpasswd";
 
 /**
@@ -92,9 +92,7 @@ export class Credentials extends pulumi.ComponentResource {
 
   private adviseLonger(user: string, password: string): void {
     if (Buffer.byteLength(password) >= advisedBytes) return;
-    const command = setCommand("private-registry", {
-      ...{ path: ["users", user, "password"], secret: true },
-    });
+    const command = setCommand(namespace, { path: ["users", user, "password"], secret: true });
     const words = `the password has fewer than ${advisedBytes} bytes, and can be guessed: ${command}`;
     void pulumi.log.warn(`users.${user}: ${words}`, this);
   }

@@ -1,18 +1,14 @@
 /** The only reader of Pulumi's configuration. */
 import { isDeepStrictEqual } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
-import type { z } from "zod";
-import { removeCommand, setCommand } from "./config-commands";
+import { namespace, removeCommand, setCommand } from "./config-commands";
 import { defaultUsers } from "./credentials";
 import type { PrivateRegistryArgs } from "./private-registry";
 import { defaultImages } from "./registry-server";
 import { domain } from "./rules/names";
 import { registryRules } from "./rules/registry";
-import { childOf, isMap, type Leaf, leaves, nearest, type Path, unwrapped } from "./rules/schema";
+import { isMap, type Leaf, mapLeaves, nearest, type Path } from "./rules/schema";
 import { refuse, setCommands } from "./validation";
-
-/** The configuration's namespace, whatever the project is called. */
-const namespace = "private-registry";
 
 /** The defaults in Pulumi.yaml, which come with the configuration as if they had been set. */
 export const declaredDefaults = {
@@ -213,29 +209,4 @@ function plainSecrets(settings: unknown): Path[] {
     return value;
   });
   return paths;
-}
-
-/** A copy of `value` with `change` applied to every single value that has a rule. */
-function mapLeaves(
-  rules: z.ZodType,
-  value: unknown,
-  change: (leaf: Leaf, value: unknown, path: Path) => unknown,
-  path: Path = [],
-): unknown {
-  const schema = unwrapped(rules);
-  const leaf = leaves.get(schema);
-  if (leaf !== undefined) {
-    return change(leaf, value, path);
-  }
-  const mapped = (step: string | number, child: unknown) => {
-    const rule = childOf(schema, step);
-    return rule === undefined ? child : mapLeaves(rule, child, change, [...path, step]);
-  };
-  if (Array.isArray(value)) {
-    return value.map((child, index) => mapped(index, child));
-  }
-  if (!isMap(value)) {
-    return value;
-  }
-  return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, mapped(key, child)]));
 }

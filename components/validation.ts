@@ -16,6 +16,7 @@ import {
   isMap,
   type Leaf,
   leaves,
+  mapLeaves,
   nearest,
   type Path,
   schemaAt,
@@ -60,51 +61,18 @@ export function checkArgs(name: string, args: PrivateRegistryArgs): void {
  * @param name The component's name, for the error.
  */
 export function checkedLater(name: string, args: PrivateRegistryArgs): PrivateRegistryArgs {
-  return later(registryRules, args, [], {
-    where: `the arguments of PrivateRegistry ${JSON.stringify(name)}`,
-  }) as PrivateRegistryArgs;
-}
-
-function later(schema: z.ZodType, value: unknown, at: Path, source: Source): unknown {
-  if (Array.isArray(value)) {
-    return value.map((child: unknown, index) =>
-      laterInside(schema, value, index, child, at, source),
-    );
-  }
-  if (!isMap(value)) return value;
-  const checked = Object.entries(value).map(([key, child]) => [
-    key,
-    laterInside(schema, value, key, child, at, source),
-  ]);
-  return Object.fromEntries(checked) as unknown;
-}
-
-function laterInside(
-  schema: z.ZodType,
-  container: unknown,
-  step: string | number,
-  child: unknown,
-  at: Path,
-  source: Source,
-): unknown {
-  const rules = childOf(schema, step);
-  if (rules === undefined) return child;
-  const path = [...at, step];
-  if (!isDeferred(child)) return later(rules, child, path, source);
-  if (leaves.get(unwrapped(rules))?.secret === true) {
-    return known(container).apply((all) => {
-      refuse(all, schema, { ...source, at });
-      return valueAt(all, [step]);
+  const where = `the arguments of PrivateRegistry ${JSON.stringify(name)}`;
+  const checked = (at: Path) =>
+    (pulumi.output(valueAt(args, at)) as pulumi.Output<unknown>).apply((known) => {
+      refuse(known, schemaAt(registryRules, at) ?? z.unknown(), { where, at });
+      return known;
     });
-  }
-  return known(child).apply((one) => {
-    refuse(one, rules, { ...source, at: path });
-    return one;
-  });
-}
-
-function known(value: unknown): pulumi.Output<unknown> {
-  return pulumi.output(value) as pulumi.Output<unknown>;
+  return mapLeaves(registryRules, args, ({ secret }, value, path) => {
+    if (!isDeferred(value)) return value;
+    // Not what is no secret: it would become one.
+    if (secret !== true) return checked(path);
+    return checked(path.slice(0, -1)).apply((beside) => valueAt(beside, path.slice(-1)));
+  }) as PrivateRegistryArgs;
 }
 
 /**

@@ -60,6 +60,17 @@ export function parseJson(text: string, origin: string, mend: Mend): unknown {
   }
 }
 
+/** The map or list that a text is the JSON of, as `config set users '{"alice":{}}'` stores one. */
+export function containerIn(text: unknown): object | undefined {
+  if (typeof text !== "string") return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Whether an error of the file system says that there is no such file. */
 function isMissing(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === "ENOENT";

@@ -246,6 +246,31 @@ export function schemaAt(rules: z.ZodType, path: Path): z.ZodType | undefined {
   return schema === undefined ? undefined : unwrapped(schema);
 }
 
+/** A copy of `value` with `change` applied to every single value that has a rule. */
+export function mapLeaves(
+  rules: z.ZodType,
+  value: unknown,
+  change: (leaf: Leaf, value: unknown, path: Path) => unknown,
+  path: Path = [],
+): unknown {
+  const schema = unwrapped(rules);
+  const leaf = leaves.get(schema);
+  if (leaf !== undefined) {
+    return change(leaf, value, path);
+  }
+  const mapped = (step: string | number, child: unknown) => {
+    const rule = childOf(schema, step);
+    return rule === undefined ? child : mapLeaves(rule, child, change, [...path, step]);
+  };
+  if (Array.isArray(value)) {
+    return value.map((child, index) => mapped(index, child));
+  }
+  if (!isMap(value)) {
+    return value;
+  }
+  return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, mapped(key, child)]));
+}
+
 /** The word that `typed` was probably meant to be. */
 export function nearest(typed: string, words: readonly string[]): string | undefined {
   const limit = Math.max(1, Math.min(3, Math.floor(typed.length / 3)));

@@ -85,7 +85,7 @@ export function refusePlainSecret(args: readonly string[], npmRun: string): void
     `config set ${path.join(".")}: this is a secret, and would be stored as plain text.`,
     [
       isPemKey(path) ? "Have it encrypted:" : "Have it encrypted; without a value it is asked for:",
-      `  ${npmRun} ${encryptCommand(path)}`,
+      `  ${encryptCommand(npmRun, path)}`,
     ],
   );
 }

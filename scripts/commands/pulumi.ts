@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { type Context, readContext, readSelection } from "../context";
 import { ownFolder } from "../paths";
 import { repairBrokenState, tellBrokenState } from "../pulumi/broken-state";
@@ -6,6 +5,7 @@ import { prepareBackend } from "../pulumi/environment";
 import { forgetEarlierStates } from "../pulumi/history";
 import { endDeadLocks, requireWholeState } from "../pulumi/killed-run";
 import { requireEncryptedSecrets } from "../pulumi/plain-secrets";
+import { settingsFile } from "../pulumi/project";
 import { ensureStack, isSelecting, runPulumi, settleSelection } from "../pulumi/run";
 import { unpackJsonText } from "../pulumi/settings-file";
 import { shortName } from "../pulumi/stack";
@@ -75,7 +75,7 @@ function unpackChangedSetting(
   args: readonly string[],
 ): void {
   const key = changedInPart(args, project.name);
-  const file = join(project.settingsFolder, `Pulumi.${shortName(stack.name)}.yaml`);
+  const file = settingsFile(project, shortName(stack.name));
   if (key === undefined || isHelp(args) || !unpackJsonText(file, key)) return;
   progress.note(
     `• ${key} was one JSON text, which --path would replace: it has keys of its own now`,

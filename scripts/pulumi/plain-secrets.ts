@@ -1,3 +1,4 @@
+import { namespace, setCommand } from "../../components/config-commands";
 import { isPemKey } from "../../components/rules/secret-keys";
 import type { Context } from "../context";
 import { Problem } from "../problem";
@@ -15,18 +16,18 @@ export function requireEncryptedSecrets({ npmRun, project, stack }: Context): vo
     `stack ${stack.name}: ${plainSecrets.length === 1 ? "a secret is" : "secrets are"} stored as plain text; nothing was touched.`,
     [
       "Encrypt them (what a command does not read from a file, it asks for):",
-      ...plainSecrets.map((path) => `  ${npmRun} ${encryptCommand(path)}`),
+      ...plainSecrets.map((path) => `  ${encryptCommand(npmRun, path)}`),
       "If the file was committed, they are in git's history: choose others.",
     ],
   );
 }
 
-/** The command that stores the secret at `path`, without its value. */
-export function encryptCommand(path: readonly string[]): string {
-  const [key = "", ...rest] = path;
-  const inside = rest.map((step) => (/^[\w@-]+$/.test(step) ? `.${step}` : `["${step}"]`));
-  const place = `private-registry:${key}${inside.join("")}`;
-  const word = /^[\w.:@-]+$/.test(place) ? place : `'${place.replaceAll("'", "'\\''")}'`;
-  const file = isPemKey(path) ? " < FILE" : "";
-  return `pulumi -- config set --secret --path ${word}${file}`;
+/**
+ * The command that stores the secret at `path`, without its value.
+ *
+ * @param npmRun What the user's commands begin with.
+ */
+export function encryptCommand(npmRun: string, path: readonly string[]): string {
+  const file = isPemKey(path) ? "FILE" : undefined;
+  return setCommand(namespace, { path, file, secret: true }, `${npmRun} pulumi --`);
 }

@@ -1,12 +1,10 @@
 import { join } from "node:path";
 import { z } from "zod";
+import { namespace } from "../../components/config-commands";
 import { dockerHost } from "../../components/rules/names";
 import { secretKeys } from "../../components/rules/secret-keys";
-import { readYaml } from "../files";
+import { containerIn, readYaml } from "../files";
 import { Problem } from "../problem";
-
-/** The namespace of the configuration, whatever a copy of the project is called. */
-const NAMESPACE = "private-registry";
 
 /** What is read of Pulumi.yaml. */
 export interface ProjectFile {
@@ -69,17 +67,26 @@ export function readProjectFile(checkout: string): ProjectFile {
 }
 
 /**
+ * Where the settings of a stack are.
+ *
+ * @param stack The last part of its name.
+ */
+export function settingsFile(project: Pick<ProjectFile, "settingsFolder">, stack: string): string {
+  return join(project.settingsFolder, `Pulumi.${stack}.yaml`);
+}
+
+/**
  * Reads the settings of a stack. What is not as it must be is for the program to report, which knows
  * what each setting must be and tells all problems at once; it counts as not set here.
  *
  * @param stack The last part of its name.
  */
 export function readSettings(project: ProjectFile, stack: string): StackSettings {
-  const file = join(project.settingsFolder, `Pulumi.${stack}.yaml`);
+  const file = settingsFile(project, stack);
   const stored = readYaml(file, stackSchema, ["Correct it, then run the same command again."]);
   const settings = stored?.config ?? {};
   const setting = (key: string): unknown =>
-    settings[`${NAMESPACE}:${key}`] ?? declaredDefault(project.declared, key);
+    settings[`${namespace}:${key}`] ?? declaredDefault(project.declared, key);
   const images = setting("images");
   const engine = setting("dockerHost");
   const port = text(setting("httpsPort") ?? 443) ?? "";
@@ -95,18 +102,9 @@ export function readSettings(project: ProjectFile, stack: string): StackSettings
     users: Object.keys(object(setting("users"))),
     clients: Object.keys(object(setting("clients"))),
     plainSecrets: secretKeys.flatMap(([key = "", ...rest]) =>
-      textsAt(fromJson(setting(key)), rest).map((path) => [key, ...path]),
+      textsAt(containerIn(setting(key)) ?? setting(key), rest).map((path) => [key, ...path]),
     ),
   };
-}
-
-/** `config set users '{"alice":{}}'` stores a map as JSON. */
-function fromJson(value: unknown): unknown {
-  try {
-    return typeof value === "string" ? (JSON.parse(value) as unknown) : value;
-  } catch {
-    return value;
-  }
 }
 
 /** Where below `value` a text or a number is at `path`: an encrypted one is `{secure: …}`. */
@@ -119,7 +117,7 @@ function textsAt(value: unknown, [step, ...rest]: readonly string[]): string[][]
 
 /** `default` of a key in Pulumi.yaml, which may be written with and without the namespace. */
 function declaredDefault(declared: Record<string, unknown>, key: string): unknown {
-  return member(declared[key] ?? declared[`${NAMESPACE}:${key}`], "default");
+  return member(declared[key] ?? declared[`${namespace}:${key}`], "default");
 }
 
 function member(value: unknown, key: string): unknown {

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { parse, parseDocument } from "yaml";
+import { containerIn } from "../files";
 import { defaultStack } from "./stack";
 
 /**
@@ -44,24 +45,15 @@ export async function hideRewriting(checkout: string, stack: string): Promise<vo
 export function unpackJsonText(file: string, key: string): boolean {
   if (!existsSync(file)) return false;
   const document = parseDocument(readFileSync(file, "utf8"), { logLevel: "silent" });
-  const value = document.errors.length > 0 ? undefined : unpacked(document.getIn(["config", key]));
-  if (value === undefined) return false;
+  if (document.errors.length > 0) return false;
+  const text = document.getIn(["config", key]);
+  const value = containerIn(text);
+  // In a map, `secure` would stand for a value that Pulumi has encrypted.
+  if (value === undefined || String(text).includes('"secure"')) return false;
   document.setIn(["config", key], document.createNode(value));
   writeFileSync(`${file}.new`, document.toString());
   renameSync(`${file}.new`, file);
   return true;
-}
-
-/** The map or list in a JSON text; undefined if it is none, or would come to mean something else. */
-function unpacked(text: unknown): object | undefined {
-  // In a map, `secure` stands for a value that Pulumi has encrypted.
-  if (typeof text !== "string" || text.includes('"secure"')) return undefined;
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Whether `stored` has a salt and otherwise the same settings as `committed`, which has none. */
