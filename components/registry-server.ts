@@ -408,15 +408,12 @@ function authContainer(parts: ContainerParts): docker.ContainerArgs {
   return {
     ...hardened(parts),
     entrypoints: authCommand,
+    ...runsNginx,
     networkMode: "none",
-    tmpfs: { [nginxFolder]: nginxTmpfsOptions },
     // An eighth of what others have when there is not enough for all.
     cpuShares: parts.limits.apply(({ shares }) => (shares ? 128 : undefined) as number),
     ...memory(64, parts.limits),
     healthcheck: healthcheck(authHealthCommand),
-    stopSignal: "SIGQUIT",
-    stopTimeout: drainSeconds,
-    destroyGraceSeconds: drainSeconds,
   };
 }
 
@@ -432,17 +429,22 @@ function nginxContainer(
     command: nginxArguments,
     networksAdvanced: [{ name: parts.network }],
     ports: [{ internal: nginxPort, ...parts.publish }],
-    tmpfs: { [nginxFolder]: nginxTmpfsOptions },
+    ...runsNginx,
     // applyScript starts it, beside the one that has the port.
     start: false,
     mustRun: false,
     ...memory(nginxMebibytes, parts.limits),
     healthcheck: healthcheck(nginxHealthCommand),
-    stopSignal: "SIGQUIT",
-    stopTimeout: drainSeconds,
-    destroyGraceSeconds: drainSeconds,
   };
 }
+
+/** Lets requests end before nginx does. */
+const runsNginx = {
+  tmpfs: { [nginxFolder]: nginxTmpfsOptions },
+  stopSignal: "SIGQUIT",
+  stopTimeout: drainSeconds,
+  destroyGraceSeconds: drainSeconds,
+};
 
 /** What holds for all containers. */
 function hardened({ installation, image, volumes }: ContainerParts) {

@@ -155,9 +155,10 @@ export class TlsIdentity extends pulumi.ComponentResource {
         caCertPem: ca.certificate.certPem,
         ...lifetime,
         // RFC 8813: no key is encrypted with an ECDSA key.
-        allowedUses: isRsa(certificate)
-          ? ["digital_signature", "key_encipherment", "server_auth"]
-          : ["digital_signature", "server_auth"],
+        allowedUses:
+          keyType(certificate).algorithm === "RSA"
+            ? ["digital_signature", "key_encipherment", "server_auth"]
+            : ["digital_signature", "server_auth"],
         setSubjectKeyId: true,
       },
       { parent: this },
@@ -256,10 +257,6 @@ const keyTypes: Record<KeyAlgorithm, tls.PrivateKeyArgs> = {
 
 function keyType({ keyAlgorithm = "ECDSA-P256" }: CertificateArgs): tls.PrivateKeyArgs {
   return keyTypes[keyAlgorithm];
-}
-
-function isRsa({ keyAlgorithm = "ECDSA-P256" }: CertificateArgs): boolean {
-  return keyAlgorithm.startsWith("RSA");
 }
 
 function validityDays(certificate: CertificateArgs): number {

@@ -1,4 +1,5 @@
 import { filesFolder, nginxFolder, socketFolder } from "./layout";
+import { scratchPaths, userVariable } from "./nginx-parts";
 
 /** Stands for the container's own name in {@link authConf}. */
 const hostname = "@HOSTNAME@";
@@ -29,16 +30,9 @@ events {
 
 http {
     access_log off;
-    client_body_temp_path ${nginxFolder}/client_body;
-    proxy_temp_path ${nginxFolder}/proxy;
-    fastcgi_temp_path ${nginxFolder}/fastcgi;
-    uwsgi_temp_path ${nginxFolder}/uwsgi;
-    scgi_temp_path ${nginxFolder}/scgi;
+    ${scratchPaths}
 
-    map $remote_user $user {
-        default "-";
-        "~^(?<name>[A-Za-z0-9][A-Za-z0-9._@-]{0,63})$" $name;
-    }
+    ${userVariable("$remote_user")}
 
     server {
         listen unix:${authSocketOf(hostname)};

@@ -119,12 +119,12 @@ if ! said=$(docker version --format '{{.Server.Version}}' 2>&1); then
 fi
 
 # What the engine ignores would come back as a difference at each deployment.
-limits=$(docker info --format 'memory:{{.MemoryLimit}} swap:{{.SwapLimit}} processes:{{.PidsLimit}} shares:{{.CPUShares}}')
+engine=$(docker info --format 'memory:{{.MemoryLimit}} swap:{{.SwapLimit}} processes:{{.PidsLimit}} shares:{{.CPUShares}} processors:{{.NCPU}}')
 ${cannotLimit("memory", "memory:false*")}
 ${cannotLimit("swap", "memory:true*swap:false*")}
 ${cannotLimit("processes", "*processes:false*")}
 ${cannotLimit("shares of the processor", "*shares:false*")}
-docker info --format '${processorsWord}{{.NCPU}}.'
+echo "${processorsWord}\${engine##*processors:}."
 case $BIND_ADDRESS in
   127.* | ::1)
     [ "\${said%%.*}" -ge 28 ] 2>/dev/null ||
@@ -319,7 +319,7 @@ function cannotLimitWords(what: string): string {
 
 function cannotLimit(what: string, pattern: string): string {
   const words = `${cannotLimitWords(what)}: the containers run without that limit (see docker info).`;
-  return `case $limits in ${pattern}) echo ${quote(words)} ;; esac`;
+  return `case $engine in ${pattern}) echo ${quote(words)} ;; esac`;
 }
 
 /**

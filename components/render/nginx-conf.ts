@@ -7,6 +7,7 @@ import {
   nginxFolder,
   nginxPort,
 } from "./layout";
+import { scratchPaths, userVariable } from "./nginx-parts";
 import { proofRepository } from "./proof-image";
 
 export interface NginxConf {
@@ -82,11 +83,7 @@ http {
     # Nor does a stop, which is as much longer, with nothing serving.
     keepalive_min_timeout ${idleSeconds}s;
 
-    client_body_temp_path ${nginxFolder}/client_body;
-    proxy_temp_path ${nginxFolder}/proxy;
-    fastcgi_temp_path ${nginxFolder}/fastcgi;
-    uwsgi_temp_path ${nginxFolder}/uwsgi;
-    scgi_temp_path ${nginxFolder}/scgi;
+    ${scratchPaths}
 
     upstream registry {
         server unix:${conf.registrySocket};
@@ -116,10 +113,7 @@ ${authorization(conf)}
     }
 
     # The user's name, if it is one that a file can have, else the name of no file.
-    map ${conf.anonymousPull ? "$remote_user$bearer_user" : "$remote_user"} $user {
-        default "-";
-        "~^(?<name>[A-Za-z0-9][A-Za-z0-9._@-]{0,63})$" $name;
-    }
+    ${userVariable(conf.anonymousPull ? "$remote_user$bearer_user" : "$remote_user")}
 
     # With what every client begins: there is nothing to remember, and nobody to wait for.
     map "$access $credentials" $is_unasked {
