@@ -61,20 +61,29 @@ export async function obtain(part: Part, store: PartStore): Promise<string> {
 /** As {@link obtain}, but makes the part anew, of whatever the packages are by now. */
 export async function renew(part: Part, store: PartStore): Promise<string> {
   const folder = partFolder(part, store.cacheFolder);
-  const onWait = () => store.progress.note(`• ${part.title}: another run is at it, waiting`);
-  await withLock(folder, onWait, () => make(part, folder, store));
+  await alone(part, folder, store, () => make(part, folder, store));
   return folder;
 }
 
 function begin(part: Part, folder: string, store: PartStore): Promise<void> {
-  const onWait = () => store.progress.note(`• ${part.title}: another run is at it, waiting`);
   const work = () =>
-    withLock(folder, onWait, async () => {
+    alone(part, folder, store, async () => {
       if (!existsSync(folder)) await make(part, folder, store);
     });
   const begun = part.isPrerequisite === true ? work() : store.limit(work);
   store.inHand.set(folder, begun);
   return begun;
+}
+
+/** While no other run, of any checkout, makes the part. */
+function alone(
+  part: Part,
+  folder: string,
+  store: PartStore,
+  work: () => Promise<void>,
+): Promise<void> {
+  const onWait = () => store.progress.note(`• ${part.title}: another run is at it, waiting`);
+  return withLock(folder, onWait, work);
 }
 
 async function make(part: Part, folder: string, store: PartStore): Promise<void> {

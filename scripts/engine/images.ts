@@ -20,7 +20,7 @@ export async function ensureImage(
   if (await api.hasImage(reference)) return;
   if (await isPulled(api, reference, part.name, store)) return;
   store.progress.note(`• image ${reference}: no pull from here, so it is built from packages`);
-  await load(api, reference, await obtain(part, store), store);
+  await load(api, reference, part, await obtain(part, store), store);
 }
 
 /**
@@ -43,7 +43,7 @@ export async function updateImage(
     ]);
   }
   store.progress.note(`• image ${reference}: no pull from here, so it is built anew from packages`);
-  await load(api, reference, await renew(part, store), store);
+  await load(api, reference, part, await renew(part, store), store);
 }
 
 async function isPulled(
@@ -74,10 +74,11 @@ async function isPulled(
 async function load(
   api: EngineApi,
   reference: string,
+  part: Part,
   folder: string,
   store: PartStore,
 ): Promise<void> {
-  const log = join(store.logFolder, "image-load.log");
+  const log = join(store.logFolder, `${part.name}.log`);
   const title = `image ${reference}: loading into the engine`;
   await store.progress.step({ title, usually: "2 to 5 s" }, () =>
     runLogged({
