@@ -136,13 +136,19 @@ describe("a new registry image", () => {
   });
 });
 
+/** An image whose nginx dies with some words if its arguments match a pattern of the shell. */
+const dyingNginx = (pattern: string) =>
+  derive(
+    "nginx:1.30",
+    `program=$(command -v nginx); mv "$program" "$program.real"
+printf '#!/bin/sh\\ncase $* in ${pattern}) echo no such luck >&2; exit 3 ;; esac\\nexec nginx.real "$@"\\n' >"$program"
+chmod +x "$program"`,
+  );
+
 describe("a new nginx image", () => {
   it("that cannot serve the configuration fails up with its words, and the old one serves", async () => {
     const before = await ids();
-    const broken = await derive(
-      "nginx:1.30",
-      `program=$(command -v nginx); printf '#!/bin/sh\\necho no such luck >&2\\nexit 3\\n' >"$program"`,
-    );
+    const broken = await dyingNginx("*");
     const images = { ...(settings.images as object), nginx: broken };
     const failure = await deployment.failingUp({ ...settings, images });
     expect(failure).toContain("no such luck");
@@ -152,12 +158,7 @@ describe("a new nginx image", () => {
 
   it("that passes the check and then dies fails up with its words, and no request is lost", async () => {
     const before = await ids();
-    const broken = await derive(
-      "nginx:1.30",
-      `program=$(command -v nginx); mv "$program" "$program.real"
-printf '#!/bin/sh\ncase $* in *-t*|*auth.conf*) exec nginx.real "$@" ;; esac\necho no such luck >&2\nexit 3\n' >"$program"
-chmod +x "$program"`,
-    );
+    const broken = await dyingNginx("*current/nginx.conf*");
     const images = { ...(settings.images as object), nginx: broken };
     const traffic = startTraffic(options, path, alice);
     const failure = await deployment.failingUp({ ...settings, images });
@@ -170,12 +171,7 @@ chmod +x "$program"`,
 
   it("in which no password can be checked fails up with its words, and logins go on", async () => {
     const before = await ids();
-    const broken = await derive(
-      "nginx:1.30",
-      `program=$(command -v nginx); mv "$program" "$program.real"
-printf '#!/bin/sh\ncase $* in *auth.conf*) echo no such luck >&2; exit 3 ;; esac\nexec nginx.real "$@"\n' >"$program"
-chmod +x "$program"`,
-    );
+    const broken = await dyingNginx("*auth.conf*");
     const images = { ...(settings.images as object), nginx: broken };
     const failure = await deployment.failingUp({ ...settings, images });
     expect(failure).toContain("The container that checks passwords does not start");

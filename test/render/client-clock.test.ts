@@ -1,9 +1,9 @@
-import { execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { renderClientScript } from "../../components/render/client-script";
+import { runFunctions } from "../support/client-functions";
 
 // A registry whose clock differs from this machine's, as a client's clock cannot be set here.
 
@@ -84,14 +84,13 @@ afterAll(() => {
 /** What the script advises when it asks that server. */
 function advice(name: string, tool: string, lines = 'answers 127.0.0.1 || mend "$words"'): string {
   const httpsPort = servers[name]?.port ?? 0;
-  const text = renderClientScript({ name: "test", hosts: ["127.0.0.1"], httpsPort, caPem });
-  const { stdout, stderr } = spawnSync("dash", ["-s"], {
-    input: `${text.slice(0, text.lastIndexOf("\n{\n"))}
-      state='${folder}'; tool=${tool}; ca_file=$state/ca.crt
+  const { stdout, stderr } = runFunctions(
+    { name: "test", hosts: ["127.0.0.1"], httpsPort, caPem },
+    `state='${folder}'; tool=${tool}; ca_file=$state/ca.crt
       find_user
       ${lines}`,
-    encoding: "utf8",
-  });
+    { env: process.env },
+  );
   return stdout + stderr;
 }
 

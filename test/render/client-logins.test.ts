@@ -1,9 +1,8 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -11,130 +10,28 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { renderClientScript } from "../../components/render/client-script";
+import { beforeEach, describe, expect, it } from "vitest";
+import {
+  apply,
+  applyLines,
+  auths,
+  file,
+  folder,
+  hers,
+  logIn,
+  ours,
+  program,
+  read,
+  registry,
+  remove,
+  removeLines,
+  run,
+  useHome,
+  write,
+} from "../support/client-logins";
 
-// What the clients' script does to Docker's file of logins, in real shells, with a home of the
-// test's own and a stand-in for Docker that treats the file as Docker does.
-
-const registry = "hub.test:5443";
-const ours = "Y2k6c2VjcmV0"; // ci:secret
-const hers = "YWxpY2U6aGVycw=="; // alice:hers
-
-const docker = `#!${process.execPath}
-const fs = require("fs"), { execFileSync } = require("child_process");
-const [, , , , user, , name] = process.argv;
-const file = process.env.HOME + "/.docker/config.json";
-const secret = fs.readFileSync(0, "utf8").trim();
-if (secret === "wrong") { console.error("unauthorized: wrong password"); process.exit(1); }
-let text = "{}";
-try { text = fs.readFileSync(file, "utf8") || "{}"; } catch {}
-const { auths = {}, credsStore, credHelpers, proxies, currentContext } = JSON.parse(text);
-const helper = credHelpers?.[name] ?? credsStore;
-if (helper) {
-  const input = JSON.stringify({ ServerURL: name, Username: user, Secret: secret });
-  execFileSync("docker-credential-" + helper, ["store"], { input });
-}
-const auth = Buffer.from(user + ":" + secret).toString("base64");
-auths[name] = helper ? {} : { auth };
-// What it does not know is gone, and the rest has Docker's form.
-const sorted = Object.fromEntries(Object.entries(auths).sort());
-fs.mkdirSync(process.env.HOME + "/.docker", { recursive: true });
-const all = { auths: sorted, credsStore, credHelpers, proxies, currentContext };
-fs.writeFileSync(file, JSON.stringify(all, null, "\\t"), { mode: 0o600 });
-`;
-
-const helper = `#!/bin/sh
-case $1 in
-  store) cat >"$HOME/kept" ;;
-  get) cat >"$HOME/asked"; cat "$HOME/kept" 2>/dev/null || { echo no credentials; exit 1; } ;;
-  erase) [ -e "$HOME/stubborn" ] || rm -f "$HOME/kept" ;;
-esac
-`;
-
-let folder: string;
-let file: string;
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "private-registry-test-"));
-  file = join(folder, "home/.docker/config.json");
-  mkdirSync(join(folder, "home/.docker"), { recursive: true });
-  mkdirSync(join(folder, "bin"));
-  program("docker", docker);
-  program("docker-credential-kept", helper);
-});
-afterEach(() => rmSync(folder, { recursive: true }));
-
-function program(name: string, text: string): void {
-  writeFileSync(join(folder, "bin", name), text, { mode: 0o755 });
-}
-
-interface Run {
-  shell?: string;
-  /** The installation whose script it is. */
-  name?: string;
-  login?: { user: string; password: string };
-  hosts?: string[];
-}
-
-/** Runs lines of shell in place of the script's own commands. */
-function run(lines: string, options: Run = {}) {
-  const { shell = "dash", name = "test", hosts = ["hub.test"] } = options;
-  const { login = { user: "ci", password: "secret" } } = options;
-  const text = renderClientScript({ name, hosts, httpsPort: 5443, login });
-  const functions = text.slice(0, text.lastIndexOf("\n{\n"));
-  const [program = "", ...shellOptions] = shell.split(" ");
-  const { stdout, stderr, status } = spawnSync(program, [...shellOptions, "-s"], {
-    input: `${functions}
-      states='${folder}/states' state='${folder}/states/${name}'
-      home_of() { printf '%s' '${folder}/home'; }
-      user=root uid=0 used=' docker'
-      read_manifests
-      ${lines}`,
-    env: { PATH: `${folder}/bin:${process.env["PATH"] ?? ""}`, TMPDIR: folder },
-    encoding: "utf8",
-  });
-  return { stdout, stderr, status };
-}
-
-const applyLines = `command=apply
-  undo_on_failure=no
-  [ -f "$state/manifest" ] || undo_on_failure=yes
-  mkdir -p "$state"
-  trap on_exit EXIT
-  want_logins
-  forget_unwanted
-  write_manifest
-  proved=$hosts
-  log_in`;
-
-function apply(options?: Run): void {
-  expect(run(applyLines, options)).toMatchObject({ stderr: "", status: 0 });
-}
-
-const removeLines = "command=remove; remove";
-
-function remove(options?: Run): void {
-  expect(run(removeLines, options)).toEqual({ stdout: "removed\n", stderr: "", status: 0 });
-  expect(existsSync(join(folder, "states", options?.name ?? "test"))).toBe(false);
-}
-
-/** As somebody else does. */
-function logIn(name: string, user: string, password: string): void {
-  execFileSync(join(folder, "bin/docker"), ["login", "--username", user, "-", name], {
-    input: password,
-    env: { PATH: `${folder}/bin:${process.env["PATH"] ?? ""}`, HOME: join(folder, "home") },
-  });
-}
-
-const read = () => readFileSync(file, "utf8");
-const auths = () => (JSON.parse(read()) as { auths: Record<string, unknown> }).auths;
-
-function write(text: string): void {
-  writeFileSync(file, text);
-}
+useHome();
 
 const files = {
   empty: "",
@@ -414,168 +311,6 @@ describe("a credential helper", () => {
     remove();
   });
 });
-
-describe.each(["dash", "bash", "busybox sh"])(
-  "two installations at one registry, with %s",
-  (shell) => {
-    const basic = (user: string, password: string) =>
-      Buffer.from(`${user}:${password}`).toString("base64");
-    const as = (name: string, user: string, password: string, hosts?: string[]): Run => ({
-      shell,
-      name,
-      login: { user, password },
-      ...(hosts && { hosts }),
-    });
-    const old = as("old", "ci", "dead");
-    const alive = { "the same user": as("new", "ci", "alive"), another: as("new", "web", "alive") };
-    const before = {
-      "no file": undefined,
-      "another login": '{\n  "auths": {"ghcr.io": {"auth": "eDp5"}}\n}\n',
-      "no logins": '{"currentContext": "x"}',
-      "a login here": `{"auths":{"${registry}" : {"auth":"${hers}"} }}`,
-      "a login here as the same user": `{"auths":{"${registry}" : {"auth":"${basic("ci", "own")}"} }}`,
-    };
-    const cases = Object.entries(alive).flatMap(([who, other]) =>
-      Object.entries(before)
-        // They take long: one shows that the other shells do the same.
-        .filter(([what]) => shell === "dash" || what === "a login here")
-        .map(([what, text]) => ({ who, what, other, text })),
-    );
-    const logged = ({ login }: Run) => ({ auth: basic(login?.user ?? "", login?.password ?? "") });
-
-    beforeEach(() => {
-      if (shell === "busybox sh") program("awk", '#!/bin/sh\nexec busybox awk "$@"\n');
-    });
-
-    const start = (text: string | undefined) => {
-      if (text === undefined) rmSync(join(folder, "home/.docker"), { recursive: true });
-      else write(text);
-      if (text !== undefined) chmodSync(file, 0o644);
-    };
-    const expectAsBefore = (text: string | undefined) => {
-      if (text === undefined) {
-        expect(readdirSync(join(folder, "home"))).toEqual([]);
-      } else {
-        expect(read()).toBe(text);
-        expect(statSync(file).mode & 0o777).toBe(0o644);
-      }
-      expect(existsSync(join(folder, "states"))).toBe(false);
-    };
-
-    it.each(cases)("$who, the first is removed first: $what", ({ other, text }) => {
-      start(text);
-      apply(old);
-      apply(other);
-      const after = read();
-      remove(old);
-      expect(read()).toBe(after);
-      expect(statSync(file).mode & 0o777).toBe(0o600);
-      remove(other);
-      expectAsBefore(text);
-    });
-
-    it.each(cases)("$who, the first is removed last: $what", ({ other, text }) => {
-      start(text);
-      apply(other);
-      const after = read();
-      apply(old);
-      remove(old);
-      expect(read()).toBe(after);
-      expect(statSync(file).mode & 0o777).toBe(0o600);
-      remove(other);
-      expectAsBefore(text);
-    });
-
-    it.each(cases)("$who, after each has been set up again: $what", ({ other, text }) => {
-      start(text);
-      for (const each of [old, other, old, other, old]) apply(each);
-      expect(auths()[registry]).toEqual(logged(old));
-      remove(old);
-      expect(auths()[registry]).toEqual(logged(other));
-      remove(other);
-      const rest = JSON.parse(text ?? "{}") as { auths?: Record<string, unknown> };
-      const now = JSON.parse(existsSync(file) ? read() : "{}") as typeof rest;
-      expect(now.auths ?? {}).toEqual(rest.auths ?? {});
-    });
-
-    it.each(cases)("$who, and somebody else has changed the file: $what", ({ other, text }) => {
-      start(text);
-      apply(old);
-      logIn("quay.io", "bob", "b");
-      apply(other);
-      logIn("registry.gitlab.com", "bob", "b");
-      remove(old);
-      expect(auths()[registry]).toEqual(logged(other));
-      remove(other);
-      const rest = JSON.parse(text ?? "{}") as { auths?: Record<string, unknown> };
-      const bobs = { auth: basic("bob", "b") };
-      expect(auths()).toEqual({ ...rest.auths, "quay.io": bobs, "registry.gitlab.com": bobs });
-    });
-
-    it("of one password: it stays until the last of them is gone", () => {
-      const text = '{"auths": {"ghcr.io": {"auth": "eDp5"}}}\n';
-      for (const [first, last] of [
-        ["old", "new"],
-        ["new", "old"],
-      ] as const) {
-        write(text);
-        chmodSync(file, 0o644);
-        apply(as("old", "ci", "secret"));
-        apply(as("new", "ci", "secret"));
-        remove(as(first, "ci", "secret"));
-        expect(auths()[registry]).toEqual({ auth: ours });
-        remove(as(last, "ci", "secret"));
-        expectAsBefore(text);
-      }
-    });
-
-    it("of several names take away each its own", () => {
-      const text = '{"auths": {"ghcr.io": {"auth": "eDp5"}}}\n';
-      start(text);
-      apply(as("old", "ci", "dead", ["hub.test", "old.test"]));
-      apply(as("new", "ci", "alive", ["new.test", "hub.test"]));
-      remove(as("old", "ci", "dead", ["hub.test", "old.test"]));
-      const alive = { auth: basic("ci", "alive") };
-      expect(auths()).toEqual({
-        "ghcr.io": { auth: "eDp5" },
-        [registry]: alive,
-        "new.test:5443": alive,
-      });
-      expect(statSync(file).mode & 0o777).toBe(0o600);
-      remove(as("new", "ci", "alive", ["new.test", "hub.test"]));
-      expect(JSON.parse(read())).toEqual(JSON.parse(text));
-    });
-
-    const helperCases = Object.entries(alive).flatMap(([who, other]) =>
-      [
-        { order: "the first goes first", all: [old, other], first: old, last: other },
-        { order: "the first goes last", all: [old, other], first: other, last: old },
-        { order: "the first comes again", all: [old, other, old], first: old, last: other },
-      ].flatMap((one) =>
-        [false, true]
-          .map((isHers) => ({ who, isHers, ...one }))
-          .filter(() => shell === "dash" || one.order === "the first comes again"),
-      ),
-    );
-    it.each(helperCases)(
-      "leave no other's login in a helper: $who, $order, after somebody's: $isHers",
-      ({ isHers, all, first, last }) => {
-        const kept = () => JSON.parse(readFileSync(join(folder, "home/kept"), "utf8")) as unknown;
-        const helped = ({ login }: Run) => ({ Username: login?.user, Secret: login?.password });
-        write('{"credsStore": "kept"}');
-        if (isHers) logIn(registry, "alice", "hers");
-        const start = read();
-        for (const each of all) apply(each);
-        remove(first);
-        expect(kept()).toMatchObject(helped(last));
-        remove(last);
-        if (isHers) expect(kept()).toMatchObject({ Username: "alice", Secret: "hers" });
-        else expect(existsSync(join(folder, "home/kept"))).toBe(false);
-        if (all.length === 2) expect(read()).toBe(start);
-      },
-    );
-  },
-);
 
 describe("a file that its account cannot read", () => {
   it("stays as it is, and so does what is known of it", () => {
