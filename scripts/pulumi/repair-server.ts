@@ -102,14 +102,15 @@ async function takeOtherImages(
   objects: readonly Deployed[],
 ): Promise<void> {
   const { progress, stack } = context;
-  const targets: string[] = [];
-  for (const { id, name, urn } of objects.filter(({ kind }) => kind === "image")) {
-    const now = await api.image(name);
-    if (now === undefined || now.id === id) continue;
-    const date = now.created.toISOString().slice(0, 10);
+  const images = objects.filter(({ kind }) => kind === "image");
+  const now = await Promise.all(images.map(({ name }) => api.image(name)));
+  const targets = images.flatMap(({ id, name, urn }, index) => {
+    const other = now[index];
+    if (other === undefined || other.id === id) return [];
+    const date = other.created.toISOString().slice(0, 10);
     progress.note(`• image ${name}: it is another one now, of ${date}: replacing what runs`);
-    targets.push("--target", urn);
-  }
+    return ["--target", urn];
+  });
   if (targets.length === 0) return;
   const refresh = ["refresh", "--yes", "--skip-preview", "--stack", stack.name];
   await askPulumi(context, cli, [...refresh, ...targets]);
