@@ -1,8 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import * as bcrypt from "bcryptjs";
-import { namespace, setCommand } from "./config-commands";
+import { setCommand } from "./config-commands";
 import { renderHtpasswd } from "./render/htpasswd";
+import { namespace } from "./rules/configuration";
 
 /**
  * What a user may do: `pull` reads only, `push` also writes and deletes, and `none` is as if the user

@@ -1,10 +1,11 @@
 /** The only reader of Pulumi's configuration. */
 import { isDeepStrictEqual } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
-import { namespace, removeCommand, setCommand } from "./config-commands";
+import { removeCommand, setCommand } from "./config-commands";
 import { defaultUsers } from "./credentials";
 import type { PrivateRegistryArgs } from "./private-registry";
 import { defaultImages } from "./registry-server";
+import { namespace } from "./rules/configuration";
 import { domain } from "./rules/names";
 import { registryRules } from "./rules/registry";
 import { isMap, type Leaf, mapLeaves, nearest, type Path } from "./rules/schema";

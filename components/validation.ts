@@ -2,9 +2,10 @@
 import { isDeepStrictEqual } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { formatPath, isPrintable, removeCommand, setCommand, type Target } from "./config-commands";
+import { removeCommand, setCommand, type Target } from "./config-commands";
 import type { PrivateRegistryArgs } from "./private-registry";
 import { quote } from "./render/shell";
+import { formatPath, isPrintable } from "./rules/configuration";
 import { registryRules } from "./rules/registry";
 import {
   childOf,

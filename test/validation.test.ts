@@ -1,8 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { describe, expect, it } from "vitest";
-import { formatPath, setCommand } from "../components/config-commands";
+import { setCommand } from "../components/config-commands";
 import type { PrivateRegistryArgs } from "../components/private-registry";
 import { quote } from "../components/render/shell";
+import { formatPath } from "../components/rules/configuration";
 import { registryRules } from "../components/rules/registry";
 import { nearest } from "../components/rules/schema";
 import { checkArgs, checkedLater, findProblems } from "../components/validation";

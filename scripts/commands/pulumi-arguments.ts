@@ -1,4 +1,5 @@
-import { isPemKey, isSecretPath } from "../../components/rules/secret-keys";
+import { quote } from "../../components/render/shell";
+import { isPemKey, isSecretPath } from "../../components/rules/configuration";
 import { Problem } from "../problem";
 import { encryptCommand } from "../pulumi/plain-secrets";
 
@@ -51,7 +52,7 @@ export function refuseHiddenFlags(args: readonly string[], npmRun: string): void
   const isPem = hidden.startsWith("-----BEGIN");
   const options = new Set(rest.filter((word) => SWITCHES.test(word)));
   if (/PRIVATE KEY/.test(hidden)) options.add("--secret");
-  const command = [`${npmRun} pulumi -- config set`, ...options, quoted(key)].join(" ");
+  const command = [`${npmRun} pulumi -- config set`, ...options, quote(key)].join(" ");
   throw new Problem(
     `config set ${key}: the value begins with "-", so Pulumi takes it for a flag, and shows it.`,
     isPem
@@ -119,9 +120,4 @@ export function changedInPart(args: readonly string[], project: string): string 
   const path = words[change + 1] ?? "";
   const [, namespace = project, key] = /^(?:([\w.-]+):)?(?:\[")?([\w-]+)/.exec(path) ?? [];
   return key === undefined ? undefined : `${namespace}:${key}`;
-}
-
-/** As a shell reads it. */
-function quoted(word: string): string {
-  return /^[\w.:-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

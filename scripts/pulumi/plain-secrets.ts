@@ -1,5 +1,5 @@
-import { namespace, setCommand } from "../../components/config-commands";
-import { isPemKey } from "../../components/rules/secret-keys";
+import { quote } from "../../components/render/shell";
+import { formatPath, isPemKey, namespace } from "../../components/rules/configuration";
 import type { Context } from "../context";
 import { Problem } from "../problem";
 
@@ -28,6 +28,7 @@ export function requireEncryptedSecrets({ npmRun, project, stack }: Context): vo
  * @param npmRun What the user's commands begin with.
  */
 export function encryptCommand(npmRun: string, path: readonly string[]): string {
-  const file = isPemKey(path) ? "FILE" : undefined;
-  return setCommand(namespace, { path, file, secret: true }, `${npmRun} pulumi --`);
+  const place = quote(`${namespace}:${formatPath(path)}`);
+  const file = isPemKey(path) ? " < FILE" : "";
+  return `${npmRun} pulumi -- config set --secret --path ${place}${file}`;
 }

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { z } from "zod";
-import { namespace } from "../../components/config-commands";
+import { namespace, secretKeys } from "../../components/rules/configuration";
 import { dockerHost } from "../../components/rules/names";
-import { secretKeys } from "../../components/rules/secret-keys";
+
 import { containerIn, readYaml } from "../files";
 import { Problem } from "../problem";
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { z } from "zod";
 import { registryRules } from "../../components/rules/registry";
 import { childOf, leaves, unwrapped } from "../../components/rules/schema";
-import { isPemKey, isSecretPath, secretKeys } from "../../components/rules/secret-keys";
+import { isPemKey, isSecretPath, secretKeys } from "../../components/rules/configuration";
 
 /** The paths of all settings that the rules call secret. */
 function secretLeaves(schema: z.ZodType, path: string[] = []): string[][] {
