@@ -14,6 +14,7 @@ import { contentDigest, managedPath, ManagedFiles } from "./managed-files";
 import {
   applyScript,
   awaitAuthScript,
+  awaitLastRequestsScript,
   awaitRegistryScript,
   checkNginxFilesScript,
   deleteDataScript,
@@ -108,7 +109,7 @@ export interface RegistryServerArgs {
  * host only root, and whoever may use the engine, can bypass the users.
  *
  * Each registry container has a socket of its own. A new one is created beside the old one and must
- * answer before nginx is switched over to it; then the old one finishes its requests and goes. A new
+ * answer before nginx is switched over to it; the old one goes when its last requests have ended. A new
  * nginx container is created beside the old one too, and takes the port over in a quiet moment.
  */
 export class RegistryServer extends pulumi.ComponentResource {
@@ -331,6 +332,17 @@ export class RegistryServer extends pulumi.ComponentResource {
         dockerHost,
       },
       { parent: this, dependsOn: [nginxFiles, authAnswers] },
+    );
+
+    // Pulumi deletes what was replaced at the very end.
+    new EngineCommand(
+      `${name}-last-requests`,
+      {
+        script: awaitLastRequestsScript,
+        environment: { REGISTRY: registry.id, SOCKETS: sockets.name },
+        dockerHost,
+      },
+      { parent: this, dependsOn: applied },
     );
 
     this.ready = pulumi.all([nginx.id, applied.id]).apply(([id]) => id);

@@ -10,6 +10,9 @@ const SUITES = ["sid", "testing", "stable"] as const;
 /** Installed by Debian's keyring package: what the archive's signatures are checked with. */
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
+/** apt's setting: whether a package list has an end. */
+const CHECK_AGE = "Acquire::Check-Valid-Until";
+
 const BY_HAND = [
   "Or bring the image by hand: on a machine that reaches Docker Hub run",
   "  docker pull registry:3.1.2 && docker pull nginx:1.30",
@@ -87,11 +90,24 @@ export interface DebianRoot {
   log: string;
 }
 
+/**
+ * Whether package lists may be older than they say themselves: mirrors of closed networks lag behind.
+ * That is for whoever runs this machine to say, and apt's configuration has it.
+ */
+async function ageOptions(): Promise<string[]> {
+  const { stdout } = await execa("apt-config", ["dump", CHECK_AGE]);
+  return stdout
+    .split("\n")
+    .filter((line) => line.startsWith(`${CHECK_AGE} `))
+    .map((line) => `--aptopt=${line}`);
+}
+
 /** Makes such a filesystem from the first suite that has the packages. */
 export async function makeDebianRoot(root: DebianRoot): Promise<void> {
   await requireDebianTools(["mmdebstrap"], root.log, ["debian-archive-keyring"]);
   const mirror = await debianMirror();
-  let failure: unknown;
+  const age = await ageOptions();
+  const failures: string[][] = [];
   for (const suite of SUITES) {
     try {
       await runLogged({
@@ -101,8 +117,7 @@ export async function makeDebianRoot(root: DebianRoot): Promise<void> {
           `--format=${root.format}`,
           `--include=${root.include.join(",")}`,
           ...(root.exclude ?? []).map((path) => `--dpkgopt=path-exclude=${path}`),
-          // The mirrors of closed networks lag behind; signatures are checked all the same.
-          '--aptopt=Acquire::Check-Valid-Until "false"',
+          ...age,
           ...(root.finish === undefined ? [] : [`--customize-hook=${root.finish}`]),
           suite,
           root.into,
@@ -112,11 +127,18 @@ export async function makeDebianRoot(root: DebianRoot): Promise<void> {
       });
       return;
     } catch (error) {
-      failure = error;
+      failures.push(error instanceof Problem ? [error.message, ...error.mend] : [String(error)]);
     }
   }
-  const details =
-    failure instanceof Problem ? [failure.message, ...failure.mend] : [String(failure)];
+  const details = failures.at(-1) ?? [];
+  // An old list, played back, would hide the security updates since then.
+  if (/Release file .* is expired/.test(failures.flat().join("\n"))) {
+    details.push(
+      "The mirror's package lists are older than Debian allows. Is this a mirror that lags behind",
+      "and that you trust? Then have apt accept it, on this machine:",
+      `  echo '${CHECK_AGE} "false";' | sudo tee /etc/apt/apt.conf.d/90lagging-mirror`,
+    );
+  }
   throw new Problem(
     `Debian: none of ${SUITES.join(", ")} gave ${root.include.join(", ")}.`,
     details,

@@ -582,6 +582,36 @@ limit_pids
 docker exec "$AUTH" sh -c ${quote(`ln -sfn "${authSocketOf("$HOSTNAME")}" ${authSocket}.new && mv -T ${authSocket}.new ${authSocket}`)}
 `;
 
+/** How long requests on a registry container that is replaced may take, in seconds. */
+const lastRequestsSeconds = 3600;
+
+/**
+ * Waits until no registry container but `REGISTRY` has a request in flight. nginx sends them no new
+ * ones, and its workers of before finish theirs. Interrupted, it leaves everything as it is.
+ *
+ * Environment: `REGISTRY` (the container that serves now), `SOCKETS` (the volume that all share).
+ */
+export const awaitLastRequestsScript = `set -eu
+requests() {
+  for container in $(docker ps --quiet --filter "volume=$SOCKETS"); do
+    case $REGISTRY in "$container"*) continue ;; esac
+    # In proc_net_unix, an accepted connection has the state 03 and the path of its listener.
+    docker exec "$container" grep " 03 .* ${socketFolder}/$container.sock$" /proc/net/unix 2>/dev/null || :
+  done | wc -l
+}
+seconds=0
+while left=$(requests) && [ "$left" -gt 0 ] && [ "$seconds" -lt ${lastRequestsSeconds} ]; do
+  if [ "$seconds" = 0 ]; then
+    echo "Requests that still go to the registry container of before, such as a push of a large layer: $left."
+    echo "This run takes it away when they end, in an hour at the latest. All else is done: if you end the run, the next one takes it away."
+  elif [ $((seconds % 300)) = 0 ]; then
+    echo "Requests that still go to the registry container of before, after $((seconds / 60)) minutes: $left."
+  fi
+  sleep 2
+  seconds=$((seconds + 2))
+done
+`;
+
 /** The arguments that nginx runs with. */
 export const nginxArguments = ["-c", `${filesFolder}/current/nginx.conf`, "-g", "daemon off;"];
 

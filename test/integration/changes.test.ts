@@ -221,6 +221,32 @@ describe("an address that nginx cannot have", () => {
   });
 });
 
+describe("a new configuration of the registry", () => {
+  it("lets the registry of before be until what is in flight there has ended", async () => {
+    const before = await ids();
+    settings = { ...settings, validation: { indexPlatforms: "none" } };
+    const upload = await startUpload(options, image, alice, randomBytes(1000));
+
+    const up = deployment.up(settings);
+    const words = "Requests that still go to the registry container of before";
+    await expect.poll(() => deployment.log, { timeout: 60_000 }).toContain(words);
+    // Longer than it takes Pulumi to go on, if it did.
+    await setTimeout(5_000);
+    const socket = `/run/registry/${before.registry.slice(0, 12)}.sock`;
+    // One that has been told to stop has removed it.
+    await docker("exec", before.registry, "test", "-S", socket);
+    await expectServed();
+    upload.finish();
+
+    expect(await upload.status).toBe(202);
+    await up;
+    const after = await ids();
+    expect(after.nginx).toBe(before.nginx);
+    expect(after.registry).not.toBe(before.registry);
+    expect(await exists(before.registry)).toBe(false);
+  });
+});
+
 describe("a new nginx image that is good", () => {
   it("waits for what is in flight, while the old one serves, and then takes the port", async () => {
     const network = await createNetwork();
@@ -292,6 +318,11 @@ describe("keepData switched off", () => {
     expect(volume.exitCode).toBe(1);
   });
 });
+
+async function exists(container: string): Promise<boolean> {
+  const { exitCode } = await execa("docker", ["inspect", container], { reject: false });
+  return exitCode === 0;
+}
 
 function imageId(reference: string): Promise<string> {
   return docker("image", "inspect", "--format", "{{.Id}}", reference);
