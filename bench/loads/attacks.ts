@@ -43,9 +43,11 @@ export async function during(
 ): Promise<Seen> {
   const run = (part: Pick<Side, "kind" | "rate" | "addresses" | "seconds">) =>
     play({ ...part, path }, system, signal);
-  // The attack begins before the clients do, and ends after them.
-  const attacking = attack === undefined ? undefined : run({ ...attack, seconds: seconds + 5 });
-  await new Promise((resolve) => setTimeout(resolve, attack === undefined ? 0 : 4_000));
+  // The attack begins before the clients do, and ends after them. Half requests take ten seconds to be
+  // all there.
+  const ahead = attack === undefined ? 0 : attack.kind === "half" ? 12 : 4;
+  const attacking = attack && run({ ...attack, seconds: ahead + seconds + 1 });
+  await new Promise((resolve) => setTimeout(resolve, ahead * 1_000));
   const seen = await run({ kind: "paced", rate: 80, addresses: 1, seconds });
   await attacking;
   const others = Object.keys(seen.statuses).filter((status) => status !== "200");

@@ -92,9 +92,9 @@ async function pacedClient(number: number, count: number, perSecond: number): Pr
   agent.destroy();
 }
 
-/** Keeps half a request open, and begins another one when it is given up. */
+/** Keeps half a request open, and begins another one when it is given up, after ten seconds. */
 async function half(number: number): Promise<void> {
-  await pause((number * 3_000) / side.rate);
+  await pause((number * 10_000) / side.rate);
   while (performance.now() < end) {
     await new Promise<void>((resolve) => {
       const { port } = side;

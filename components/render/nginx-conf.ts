@@ -163,7 +163,9 @@ ${authorization(conf)}
     }
 
     server {
-        listen ${nginxPort} ssl;
+        # A connection is taken when its first bytes are there, one in each turn of a worker: of a
+        # thousand that begin at once, those who are logged in notice one, and not all.
+        listen ${nginxPort} ssl deferred backlog=4096;
         ssl_certificate tls.crt;
         ssl_certificate_key tls.key;
         # https://ssl-config.mozilla.org, "intermediate"; no HSTS, which would bind other services

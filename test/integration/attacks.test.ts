@@ -235,11 +235,12 @@ describe("more connections than there can be", () => {
     };
     const before = await processes();
     const { address } = await nginxInside();
-    const sockets = Array.from({ length: 9_500 }, () =>
-      connectPlain(nginxPort, address)
-        .on("error", () => undefined)
-        .resume(),
-    );
+    const sockets = Array.from({ length: 9_500 }, () => {
+      const socket = connectPlain(nginxPort, address);
+      // nginx sees no connection before its first byte, here that of a handshake.
+      socket.on("error", () => undefined).write("\x16");
+      return socket.resume();
+    });
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     for (const socket of sockets) socket.destroy();
     await expect.poll(() => status(pusher).catch(String), { timeout: 30_000 }).toBe(200);
