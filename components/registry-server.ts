@@ -339,7 +339,7 @@ export class RegistryServer extends pulumi.ComponentResource {
       `${name}-last-requests`,
       {
         script: awaitLastRequestsScript,
-        environment: { REGISTRY: registry.id, SOCKETS: sockets.name },
+        environment: { REGISTRY: registry.id, NGINX: nginx.id },
         dockerHost,
       },
       { parent: this, dependsOn: applied },

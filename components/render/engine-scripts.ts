@@ -589,21 +589,20 @@ const lastRequestsSeconds = 3600;
  * Waits until no registry container but `REGISTRY` has a request in flight. nginx sends them no new
  * ones, and its workers of before finish theirs. Interrupted, it leaves everything as it is.
  *
- * Environment: `REGISTRY` (the container that serves now), `SOCKETS` (the volume that all share).
+ * Environment: `REGISTRY` and `NGINX` (the containers that serve now).
  */
 export const awaitLastRequestsScript = `set -eu
+# In proc_net_unix, an accepted connection has the state 03 and the path of its listener, and it is in
+# the network namespace of who has connected.
 requests() {
-  for container in $(docker ps --quiet --filter "volume=$SOCKETS"); do
-    case $REGISTRY in "$container"*) continue ;; esac
-    # In proc_net_unix, an accepted connection has the state 03 and the path of its listener.
-    docker exec "$container" grep " 03 .* ${socketFolder}/$container.sock$" /proc/net/unix 2>/dev/null || :
-  done | wc -l
+  docker exec "$NGINX" cat /proc/net/unix | grep " 03 .* ${socketFolder}/[0-9a-f]*[.]sock$" |
+    grep -vc "/$(printf %.12s "$REGISTRY")[.]sock$" || :
 }
 seconds=0
 while left=$(requests) && [ "$left" -gt 0 ] && [ "$seconds" -lt ${lastRequestsSeconds} ]; do
   if [ "$seconds" = 0 ]; then
     echo "Requests that still go to the registry container of before, such as a push of a large layer: $left."
-    echo "This run takes it away when they end, in an hour at the latest. All else is done: if you end the run, the next one takes it away."
+    echo "This run takes it away when they end, in an hour at the latest. All else is done: if you end the run (Ctrl-C twice), the next one takes it away."
   elif [ $((seconds % 300)) = 0 ]; then
     echo "Requests that still go to the registry container of before, after $((seconds / 60)) minutes: $left."
   fi
