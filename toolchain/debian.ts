@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { execa } from "execa";
 import { ensureDebianPackages } from "../scripts/setup/debian-packages";
 import { findProgram } from "../scripts/find-program";
@@ -128,11 +129,14 @@ export async function makeDebianRoot(root: DebianRoot): Promise<void> {
       return;
     } catch (error) {
       failures.push(error instanceof Problem ? [error.message, ...error.mend] : [String(error)]);
+      // What is half made would be in the next suite's way.
+      rmSync(root.into, { recursive: true, force: true });
     }
   }
-  const details = failures.at(-1) ?? [];
   // An old list, played back, would hide the security updates since then.
-  if (/Release file .* is expired/.test(failures.flat().join("\n"))) {
+  const expired = failures.find((lines) => /Release file .* is expired/.test(lines.join("\n")));
+  const details = expired ?? failures.at(-1) ?? [];
+  if (expired !== undefined) {
     details.push(
       "The mirror's package lists are older than Debian allows. Is this a mirror that lags behind",
       "and that you trust? Then have apt accept it, on this machine:",

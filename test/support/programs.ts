@@ -11,7 +11,8 @@ const present = [
   ...["git", "node", "npm", "npx"],
   ...["docker", "dockerd", "pulumi"],
   ...["cat", "chmod", "chown", "date", "head", "ln", "ls", "mkdir", "rm", "sed", "stat", "tail"],
-  ...["apt-get", "bash", "chpasswd", "cksum", "cp", "dash", "df", "fallocate", "find", "grep"],
+  ...["apt-config", "apt-get", "bash", "chpasswd", "cksum", "cp", "dash", "df", "dpkg-query"],
+  ...["fallocate", "find", "grep", "mmdebstrap"],
   ...["losetup", "mv", "sh", "sleep", "sync", "tar", "umount", "unshare"],
 ];
 export const allowed: ReadonlySet<string> = new Set([...present, ...testPrograms]);
